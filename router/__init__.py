@@ -1,0 +1,1 @@
+"""Moves DICOM objects: receives, remembers, routes, sends and shows them."""

@@ -1,0 +1,1 @@
+"""Receives: listeners, admission, the reception of one object, intake into the ledger."""
