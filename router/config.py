@@ -1,0 +1,243 @@
+"""The site: one YAML file as frozen models. It is passed in, never imported as a value.
+
+`load_site` refuses a file whole, with every mistake's file, line, key and a suggestion
+(`rules.documents.DocumentError`). Durations are seconds and sizes bytes once loaded.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from router.config_destinations import (
+    Destination,
+    DestinationTimeouts,
+    DestinationTls,
+    DicomDestination,
+    FolderDestination,
+    Probe,
+    Retry,
+)
+from router.config_values import (
+    AeTitle,
+    Duration,
+    DurationOrZero,
+    ExistingFile,
+    Host,
+    IpNetwork,
+    LedgerUrl,
+    ListeningPort,
+    MaxPduLength,
+    Name,
+    ResolvedPath,
+    Secret,
+    Settings,
+    Size,
+    SourceNetwork,
+    TlsVersion,
+    parse_store,
+)
+
+__all__ = [
+    "Destination",
+    "DestinationTimeouts",
+    "DestinationTls",
+    "DicomDestination",
+    "FolderDestination",
+    "FreeSpace",
+    "IpNetwork",
+    "Listener",
+    "ListenerTimeouts",
+    "ListenerTls",
+    "Log",
+    "Loops",
+    "MetricsEndpoint",
+    "Probe",
+    "Retention",
+    "Retry",
+    "Site",
+    "Source",
+    "StoreFolder",
+    "Workers",
+]
+
+
+class ListenerTls(Settings):
+    """TLS on a listener."""
+
+    cert: ExistingFile = Field(description="our certificate and its chain (PEM)")
+    key: ExistingFile = Field(description="the private key of `cert` (PEM)")
+    key_password: Secret | None = Field(None, repr=False, description="pass phrase of `key`")
+    ca: ExistingFile | None = Field(None, description="CA certificates (PEM) of the senders")
+    client: Literal["require", "request", "none"] = Field(
+        "none", description="whether senders must, may or need not show a certificate"
+    )
+    min_version: TlsVersion = Field("1.2", description="the oldest TLS version to speak")
+
+    @model_validator(mode="after")
+    def _clients_can_be_verified(self) -> "ListenerTls":
+        if self.client != "none" and self.ca is None:
+            raise ValueError(f"`client: {self.client}` needs `ca` to verify certificates with")
+        return self
+
+
+class ListenerTimeouts(Settings):
+    """How long a sender may be silent before the association is aborted."""
+
+    artim: Duration = Field(30.0, description="for the association request, and to close (ARTIM)")
+    idle: Duration = Field(600.0, description="between two messages")
+    network: Duration = Field(60.0, description="within a message, or to take our answer")
+
+
+class Listener(Settings):
+    """A port we listen on."""
+
+    name: Name = Field(description="what sources, rules, metrics and traces call it")
+    ae_title: AeTitle = Field(description="our AE title on it")
+    bind: Host = Field("0.0.0.0", description="the local address to listen on")
+    port: ListeningPort = Field(11112, description="the port; 0 lets the system choose")
+    called_ae_titles: Literal["any"] | tuple[AeTitle, ...] = Field(
+        (), description="called AE titles it answers to; default: `ae_title` alone; or `any`"
+    )
+    max_associations: int = Field(100, ge=1, description="associations open at once")
+    max_associations_per_source: int | None = Field(
+        None, ge=1, description="associations open at once from one source; default: no limit"
+    )
+    tls: ListenerTls | None = Field(None, description="speak TLS")
+    sop_classes: Literal["any", "standard"] = Field(
+        "any", description="storage SOP classes: private and unknown ones too, or standard ones"
+    )
+    max_pdu_length: MaxPduLength = Field(1024 * 1024, description="the longest PDU we take")
+    timeouts: ListenerTimeouts = Field(ListenerTimeouts(), description="how long to wait")
+
+    def answers_to(self, called_ae_title: str) -> bool:
+        """Whether an association called by this title (outer spaces stripped) is for us."""
+        if self.called_ae_titles == "any":
+            return True
+        return called_ae_title in (self.called_ae_titles or (self.ae_title,))
+
+
+class Source(Settings):
+    """Who may send: every given condition must hold."""
+
+    name: Name = Field(description="what limits, metrics and traces call it")
+    ae_title: AeTitle | None = Field(None, description="its calling AE title; default: any")
+    hosts: tuple[SourceNetwork, ...] = Field(
+        (), description="addresses and networks it sends from; default: any"
+    )
+    listeners: tuple[Name, ...] = Field((), description="listeners it may use; default: all")
+    tls_subject: str | None = Field(
+        None, min_length=1, description="subject its TLS certificate must have, as `CN=ct01,O=…`"
+    )
+    max_associations: int | None = Field(
+        None, ge=1, description="associations open at once; default: the listener's limit"
+    )
+
+    @model_validator(mode="after")
+    def _says_who(self) -> "Source":
+        if self.ae_title is None and not self.hosts and self.tls_subject is None:
+            raise ValueError("a source needs `ae_title`, `hosts` or `tls_subject`")
+        return self
+
+
+class StoreFolder(Settings):
+    """An object store in a folder; in the file it is written `file:PATH`."""
+
+    path: ResolvedPath
+
+
+class FreeSpace(Settings):
+    """Water marks of the store's disk."""
+
+    low: Size = Field(10**9, description="below it, new objects are refused with A700")
+    high: Size = Field(2 * 10**9, description="above it, they are accepted again")
+
+    @model_validator(mode="after")
+    def _marks_in_order(self) -> "FreeSpace":
+        if self.high < self.low:
+            raise ValueError("`high` is below `low`")
+        return self
+
+
+class Retention(Settings):
+    """How long objects are kept that nobody is owed any more."""
+
+    delivered: DurationOrZero = Field(86400.0, description="after the last delivery has ended")
+
+
+class Loops(Settings):
+    """When an object that keeps coming back is held, since routers send it in a circle."""
+
+    receptions: int = Field(5, ge=2, description="receptions of the same SOP instance …")
+    within: Duration = Field(3600.0, description="… within this time")
+
+
+class MetricsEndpoint(Settings):
+    """Where Prometheus scrapes."""
+
+    bind: Host = Field("127.0.0.1", description="the local address to listen on")
+    port: ListeningPort = Field(9464, description="the port; 0 lets the system choose")
+
+
+class Log(Settings):
+    """What is logged, and how."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="the least severe event that is logged"
+    )
+    format: Literal["console", "json"] = Field("console", description="for people or for machines")
+
+
+class Workers(Settings):
+    """How much works at once in one process."""
+
+    routing: int = Field(1, ge=1, le=64, description="batches of objects that are routed at once")
+    egress: int | None = Field(
+        None, ge=1, le=512, description="destinations' associations; default: as many as they allow"
+    )
+
+
+class Site(Settings):
+    """Everything a router needs to know about where it stands."""
+
+    listeners: tuple[Listener, ...] = Field(min_length=1, description="who we are")
+    sources: tuple[Source, ...] = Field((), description="who may send; none listed: anyone")
+    destinations: tuple[Destination, ...] = Field((), description="where objects go")
+    rules: ResolvedPath = Field(Path("rules"), description="the folder of rule files")
+    on_no_match: str = Field(
+        "hold", description="what becomes of an unrouted object: `hold`, `discard`, a destination"
+    )
+    duplicates: Literal["route", "ignore identical", "refuse"] = Field(
+        "route", description="what becomes of an object whose SOP instance came before"
+    )
+    durability: Literal["local", "unsafe"] = Field(
+        "local", description="`unsafe` answers before the bytes are on disk: for measuring only"
+    )
+    store: Annotated[StoreFolder, BeforeValidator(parse_store)] = Field(
+        "file:var/store",  # type: ignore[assignment]
+        description="where the objects' bytes lie: `file:PATH`",
+    )
+    ledger: LedgerUrl = Field(
+        "sqlite:///var/ledger.db", repr=False, description="the database's URL"
+    )
+    broker: Literal["memory://"] = Field("memory://", description="how the stages ring each other")
+    free_space: FreeSpace = Field(FreeSpace(), description="water marks of the store's disk")
+    retention: Retention = Field(Retention(), description="how long delivered objects are kept")
+    loops: Loops = Field(Loops(), description="when an object that keeps coming back is held")
+    metrics: Annotated[
+        MetricsEndpoint | None, BeforeValidator(lambda v: None if v is False else v)
+    ] = Field(MetricsEndpoint(), description="where Prometheus scrapes; `off` for nowhere")
+    log: Log = Field(Log(), description="what is logged, and how")
+    workers: Workers = Field(Workers(), description="how much works at once in one process")
+
+    def destination(self, name: str) -> Destination | None:
+        return next((d for d in self.destinations if d.name == name), None)
+
+    @property
+    def destination_names(self) -> tuple[str, ...]:
+        return tuple(d.name for d in self.destinations)
+
+    @property
+    def egress_workers(self) -> int:
+        """How many drains one process runs at once: enough that none waits for another."""
+        return self.workers.egress or max(1, sum(d.slots for d in self.destinations))
