@@ -1,0 +1,1 @@
+"""Decides where an object goes and with which edits. Pure: no clock, network or database."""
