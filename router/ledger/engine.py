@@ -1,0 +1,216 @@
+"""The door to the database: engines, transactions, and the ledger's own errors.
+
+`Ledger.read()` and `Ledger.write()` give a connection inside one transaction. SQLAlchemy's errors
+are translated here, once, into `LedgerError`s; nothing outside this package knows a driver.
+On SQLite one process-wide fair lock orders the writers, so that threads queue instead of polling.
+"""
+
+import os
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, exc, make_url
+from sqlalchemy.engine import URL
+
+from .errors import LedgerError, LedgerRefused, LedgerUnavailable, SchemaOutdated
+from .migrations import check_schema, upgrade_schema
+
+BUSY_SECONDS = 30.0
+"""How long a writer waits for its turn: longer than any transaction may last."""
+
+SQLITE_PRAGMAS = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",  # a committed row survives a power cut, not only a crash
+    f"PRAGMA busy_timeout={int(BUSY_SECONDS * 1000)}",
+    "PRAGMA foreign_keys=ON",
+    "PRAGMA temp_store=MEMORY",
+    "PRAGMA cache_size=-16000",  # 16 MB for each connection
+    "PRAGMA wal_autocheckpoint=4000",  # 16 MB: fewer flushes of the main file while busy
+    "PRAGMA journal_size_limit=67108864",
+)
+
+# No transaction waits for the network; one that idles belongs to a lost process.
+POSTGRESQL_OPTIONS = (
+    "-c idle_in_transaction_session_timeout=60000 -c lock_timeout=30000 -c statement_timeout=120000"
+)
+
+
+class FairLock:
+    """A lock that is granted in the order of asking; not re-entrant, and says so."""
+
+    def __init__(self) -> None:
+        self._mutex = threading.Lock()
+        self._owner: int | None = None
+        self._waiting: deque[tuple[int, threading.Lock]] = deque()
+
+    def acquire(self, timeout: float) -> bool:
+        """Wait at most `timeout` seconds for the turn."""
+        me = threading.get_ident()
+        with self._mutex:
+            if self._owner == me:
+                raise LedgerRefused("a write transaction inside another one of the same thread")
+            if self._owner is None:
+                self._owner = me
+                return True
+            turn = threading.Lock()
+            turn.acquire()
+            self._waiting.append((me, turn))
+        if turn.acquire(timeout=timeout):
+            return True
+        with self._mutex:
+            if self._owner == me:  # granted just as the time ran out
+                return True
+            self._waiting.remove((me, turn))
+            return False
+
+    def release(self) -> None:
+        """Pass the lock to whoever has waited longest."""
+        with self._mutex:
+            if self._waiting:
+                self._owner, turn = self._waiting.popleft()
+                turn.release()
+            else:
+                self._owner = None
+
+
+_WRITERS: dict[str, FairLock] = {}  # by database file: two ledgers on one file share the queue
+_WRITERS_MUTEX = threading.Lock()
+
+
+def _writer_lock(url: URL) -> FairLock:
+    with _WRITERS_MUTEX:
+        return _WRITERS.setdefault(os.path.realpath(url.database or ""), FairLock())
+
+
+class Ledger:
+    """One database. Make it in the process that uses it; threads share it."""
+
+    def __init__(self, url: str | URL) -> None:
+        """`url`: `sqlite:///relative/or//absolute/path.db` or `postgresql+psycopg://...`."""
+        self.url = make_url(url)
+        self.dialect = self.url.get_backend_name()
+        if self.dialect == "sqlite":
+            self._writers: FairLock | None = _writer_lock(self.url)
+            self._engine = _sqlite_engine(self.url)
+        elif self.dialect == "postgresql":
+            self._writers = None
+            self._engine = _postgresql_engine(self.url)
+        else:
+            raise LedgerRefused(f"no ledger can be kept in {self.dialect}")
+        self._write_engine = self._engine.execution_options(ledger_write=True)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """One snapshot to read from; nothing written here is kept."""
+        with translated_errors(), self._engine.connect() as conn:
+            yield conn
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """One transaction: committed when the block ends, rolled back when it raises."""
+        with translated_errors(), self._turn(), self._write_engine.begin() as conn:
+            yield conn
+
+    def upgrade(self) -> None:
+        """Bring the schema to this version's; harmless when several processes do it at once."""
+        with self.write() as conn:
+            upgrade_schema(conn)
+
+    def check(self) -> None:
+        """Raise SchemaOutdated unless the schema is exactly this version's."""
+        with self.read() as conn:
+            check_schema(conn)
+
+    def dispose(self) -> None:
+        """Close every idle connection."""
+        self._engine.dispose()
+
+    def _turn(self) -> AbstractContextManager[None]:
+        return nullcontext() if self._writers is None else _held(self._writers)
+
+
+@contextmanager
+def _held(lock: FairLock) -> Iterator[None]:
+    if not lock.acquire(BUSY_SECONDS):
+        raise LedgerUnavailable("waited too long for the other writers of this process")
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def translated_errors() -> Iterator[None]:
+    """Turn SQLAlchemy's errors into the ledger's; parameters never reach the message."""
+    try:
+        yield
+    except (exc.OperationalError, exc.InterfaceError, exc.InternalError) as error:
+        words = _words(error)
+        if words.startswith(("no such table", "no such column")):
+            raise SchemaOutdated(words) from None
+        raise LedgerUnavailable(words) from None
+    except exc.TimeoutError:
+        raise LedgerUnavailable("no free connection to the database") from None
+    except exc.ProgrammingError as error:
+        words = _words(error)
+        if "does not exist" in words:
+            raise SchemaOutdated(words) from None
+        raise LedgerRefused(words) from None
+    except exc.DBAPIError as error:
+        raise LedgerRefused(_words(error)) from None
+
+
+def _words(error: exc.DBAPIError) -> str:
+    # The driver's first line only: later lines (PostgreSQL's DETAIL) may quote a row.
+    lines = str(error.orig).splitlines()
+    return lines[0][:200] if lines else type(error.orig).__name__
+
+
+def _sqlite_engine(url: URL) -> Engine:
+    if not url.database or url.database == ":memory:":
+        raise LedgerRefused("a ledger needs a file: its readers and writers are many")
+    Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(
+        url,
+        pool_size=8,
+        max_overflow=56,
+        pool_timeout=BUSY_SECONDS,
+        # The driver must not begin transactions by itself: BEGIN IMMEDIATE is ours to say.
+        connect_args={"isolation_level": None, "timeout": BUSY_SECONDS},
+    )
+    event.listen(engine, "connect", _set_pragmas)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _set_pragmas(connection: sqlite3.Connection, record: object) -> None:
+    for pragma in SQLITE_PRAGMAS:
+        connection.execute(pragma).close()
+
+
+def _begin(conn: Connection) -> None:
+    # A deferred transaction that turns writer half-way cannot wait: it fails with "locked".
+    write = conn.get_execution_options().get("ledger_write", False)
+    conn.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+def _postgresql_engine(url: URL) -> Engine:
+    connect_args: dict[str, Any] = {"connect_timeout": 5, "application_name": "dicom-router"}
+    if "options" not in url.query:
+        connect_args["options"] = POSTGRESQL_OPTIONS
+    return create_engine(
+        url,
+        pool_size=8,
+        max_overflow=24,
+        pool_timeout=BUSY_SECONDS,
+        pool_pre_ping=True,  # a database that restarted costs one reconnect, not one failed batch
+        connect_args=connect_args,
+    )
+
+
+__all__ = ["FairLock", "Ledger", "LedgerError", "translated_errors"]

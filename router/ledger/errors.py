@@ -1,0 +1,17 @@
+"""What can go wrong with the ledger. No message carries a row's values."""
+
+
+class LedgerError(Exception):
+    """The ledger did not do what was asked."""
+
+
+class LedgerUnavailable(LedgerError):
+    """Not now: the database is away, busy, or full. Trying again later is right."""
+
+
+class LedgerRefused(LedgerError):
+    """Not ever: the statement or its values are wrong. Trying again is pointless."""
+
+
+class SchemaOutdated(LedgerError):
+    """The schema is not this version's. `dicom-router db upgrade` makes it so."""

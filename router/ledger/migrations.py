@@ -1,0 +1,69 @@
+"""Bringing the schema forward (Alembic), and telling whether it is.
+
+The migration scripts lie in `alembic/` at the repository's root, and in the wheel inside this
+package's parent as `_alembic`. Steps are expand, deploy, contract: the old code keeps running.
+"""
+
+from pathlib import Path
+
+from sqlalchemy import Connection, inspect, text
+
+import router
+
+from .errors import SchemaOutdated
+
+ADVISORY_LOCK = 0x64726F75  # "drou": two pods that migrate at once take turns
+
+
+def scripts_folder() -> Path:
+    """Where env.py and versions/ are: in the wheel, or in the checkout."""
+    package = Path(router.__file__).resolve().parent
+    for folder in (package / "_alembic", package.parent / "alembic"):
+        if (folder / "env.py").is_file():
+            return folder
+    raise SchemaOutdated("the migration scripts are not installed")
+
+
+def upgrade_schema(conn: Connection) -> None:
+    """Run the missing migrations in this connection's transaction."""
+    # Alembic is slow to import and only this needs it.
+    from alembic import command
+    from alembic.config import Config
+
+    if conn.dialect.name == "postgresql":
+        conn.execute(text("SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0"))
+        conn.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
+    config = Config()
+    config.set_main_option("script_location", str(scripts_folder()).replace("%", "%%"))
+    config.attributes["connection"] = conn
+    command.upgrade(config, "head")
+
+
+def check_schema(conn: Connection) -> None:
+    """Raise SchemaOutdated unless the database is at the newest migration."""
+    found, wanted = current_revision(conn), newest_revision()
+    if found is None:
+        raise SchemaOutdated("the ledger is empty: run `dicom-router db upgrade`")
+    if found != wanted:
+        raise SchemaOutdated(
+            f"the ledger is at revision {found}, this version needs {wanted}: "
+            "run `dicom-router db upgrade`"
+        )
+
+
+def current_revision(conn: Connection) -> str | None:
+    """The revision the database says it is at; None before the first upgrade."""
+    if not inspect(conn).has_table("alembic_version"):
+        return None
+    found: str | None = conn.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    return found
+
+
+def newest_revision() -> str:
+    """The newest revision among the scripts."""
+    from alembic.script import ScriptDirectory
+
+    head = ScriptDirectory(str(scripts_folder())).get_current_head()
+    if head is None:
+        raise SchemaOutdated("the migration scripts are not installed")
+    return head

@@ -1,0 +1,207 @@
+"""A store in a folder: `<root>/<bucket>/<object id>.dcm`, no rename, one flush for each object.
+
+A new file on ext4, xfs, btrfs or tmpfs is durable, its name included, with its own `fdatasync`;
+on other file systems its folder is flushed too. A bucket's folder is flushed once, when made.
+"""
+
+import contextlib
+import os
+import threading
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from .ids import BUCKET_DIGITS, bucket_of, is_object_id
+from .port import Bytes, StoredFile
+
+SUFFIX = ".dcm"
+
+NAMES_FOLLOW_DATA = frozenset({"ext3", "ext4", "xfs", "btrfs", "tmpfs"})
+"""File systems whose fdatasync of a new file also makes its name durable."""
+
+_IOV_MAX = os.sysconf("SC_IOV_MAX")
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+
+
+class DirectoryWriter:
+    """One new file of a directory store."""
+
+    __slots__ = ("_fd", "_folder", "_path", "size")
+
+    def __init__(self, path: str, fd: int, folder: str | None) -> None:
+        """`folder` is flushed after the file where the file system needs it."""
+        self._path = path
+        self._fd = fd
+        self._folder = folder
+        self.size = 0
+
+    def write(self, data: Bytes) -> None:
+        written = os.write(self._fd, data)
+        self.size += written
+        if written < len(data):
+            self._write_rest(memoryview(data)[written:])
+
+    def writev(self, pieces: Sequence[Bytes]) -> None:
+        if len(pieces) > _IOV_MAX:
+            self.writev(pieces[:_IOV_MAX])
+            self.writev(pieces[_IOV_MAX:])
+            return
+        if not pieces:
+            return
+        written = os.writev(self._fd, pieces)
+        self.size += written
+        for piece in pieces:
+            if written >= len(piece):
+                written -= len(piece)
+            else:
+                self._write_rest(memoryview(piece)[written:])
+                written = 0
+
+    def write_at(self, offset: int, data: Bytes) -> None:
+        rest = memoryview(data)
+        while rest:
+            written = os.pwrite(self._fd, rest, offset)
+            rest = rest[written:]
+            offset += written
+
+    def commit(self, sync: bool = True) -> None:
+        if sync:
+            os.fdatasync(self._fd)
+            if self._folder is not None:
+                _sync_folder(self._folder)
+        self._close()
+
+    def abort(self) -> None:
+        if self._fd >= 0:
+            self._close()
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._path)
+
+    def _write_rest(self, rest: memoryview) -> None:
+        while rest:
+            written = os.write(self._fd, rest)
+            self.size += written
+            rest = rest[written:]
+
+    def _close(self) -> None:
+        fd, self._fd = self._fd, -1
+        os.close(fd)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.abort()
+
+
+class DirectoryStore:
+    """Files in a folder, one sub-folder for each bucket."""
+
+    def __init__(self, root: Path, *, sync_folders: bool | None = None) -> None:
+        """Makes `root` if need be. `sync_folders`: None asks the file system's kind."""
+        self.root = root
+        root.mkdir(parents=True, exist_ok=True)
+        if sync_folders is None:
+            sync_folders = file_system_of(root) not in NAMES_FOLLOW_DATA
+        self._sync_folders = sync_folders
+        self._made: set[str] = set()
+        self._making = threading.Lock()
+
+    def path_of(self, object_id: str) -> Path:
+        """Where an object's file is, or would be. ValueError for what is no id."""
+        return Path(self._path(object_id))
+
+    def create(self, object_id: str) -> DirectoryWriter:
+        path = self._path(object_id)
+        bucket = bucket_of(object_id)
+        folder = os.path.dirname(path)
+        if bucket not in self._made:
+            self._make_bucket(bucket, folder)
+        try:
+            fd = os.open(path, _NEW, 0o640)
+        except FileNotFoundError:  # an emptied bucket was removed since
+            self._make_bucket(bucket, folder)
+            fd = os.open(path, _NEW, 0o640)
+        return DirectoryWriter(path, fd, folder if self._sync_folders else None)
+
+    def open(self, object_id: str) -> StoredFile:
+        return StoredFile(os.open(self._path(object_id), os.O_RDONLY | os.O_CLOEXEC))
+
+    def delete(self, object_ids: Iterable[str]) -> int:
+        deleted = 0
+        folders: dict[str, str] = {}
+        for object_id in object_ids:
+            path = self._path(object_id)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+                deleted += 1
+                folders[bucket_of(object_id)] = os.path.dirname(path)
+        for bucket, folder in folders.items():
+            self._remove_if_empty(bucket, folder)
+        return deleted
+
+    def free_bytes(self) -> int:
+        stat = os.statvfs(self.root)
+        return stat.f_bavail * stat.f_frsize
+
+    def buckets(self) -> list[str]:
+        return sorted(name for name in os.listdir(self.root) if _is_bucket(name))
+
+    def ids_in(self, bucket: str) -> list[str]:
+        if not _is_bucket(bucket):
+            return []
+        try:
+            names = os.listdir(self.root / bucket)
+        except FileNotFoundError:
+            return []
+        stems = (name[: -len(SUFFIX)] for name in names if name.endswith(SUFFIX))
+        return sorted(stem for stem in stems if is_object_id(stem))
+
+    def _path(self, object_id: str) -> str:
+        if not is_object_id(object_id):
+            raise ValueError("not an object id")
+        return f"{self.root}/{object_id[:BUCKET_DIGITS]}/{object_id}{SUFFIX}"
+
+    def _make_bucket(self, bucket: str, folder: str) -> None:
+        with self._making:
+            os.makedirs(folder, mode=0o750, exist_ok=True)
+            _sync_folder(str(self.root))
+            self._made.add(bucket)
+
+    def _remove_if_empty(self, bucket: str, folder: str) -> None:
+        with self._making, contextlib.suppress(OSError):
+            os.rmdir(folder)  # refused unless empty
+            self._made.discard(bucket)
+
+
+def _is_bucket(name: str) -> bool:
+    return len(name) == BUCKET_DIGITS and is_object_id(name + "0" * (32 - BUCKET_DIGITS))
+
+
+def _sync_folder(folder: str) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def file_system_of(path: Path) -> str:
+    """The kind of file system that `path` lies on; empty where the platform does not say."""
+    try:
+        device = os.stat(path).st_dev
+        lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return ""
+    wanted = f"{os.major(device)}:{os.minor(device)}"
+    for line in lines:
+        mount, _, source = line.partition(" - ")
+        if mount.split()[2] == wanted:
+            return source.split()[0]
+    return ""
