@@ -77,10 +77,15 @@ class Document:
             suggestion=suggestion,
         )
 
-    def validate(self, model: type[ModelT]) -> ModelT:
-        """This document as `model`; DocumentError with all that does not fit."""
+    def validate(
+        self, model: type[ModelT], *, context: Mapping[str, object] | None = None
+    ) -> ModelT:
+        """This document as `model`; DocumentError with all that does not fit.
+
+        `context` is what the model's validators find in their `info.context`.
+        """
         try:
-            return model.model_validate(self.data)
+            return model.model_validate(self.data, context=context)
         except ValidationError as error:
             found = [self._problem_of(complaint) for complaint in complaints(error, model)]
             raise DocumentError(one_of_each(found)) from None
