@@ -11,7 +11,7 @@ value, `~` and `null` are nothing. Tags, merge keys and repeated keys are refuse
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
