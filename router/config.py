@@ -4,6 +4,10 @@
 (`rules.documents.DocumentError`). Durations are seconds and sizes bytes once loaded.
 """
 
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -24,19 +28,20 @@ from router.config_values import (
     DurationOrZero,
     ExistingFile,
     Host,
-    IpNetwork,
     LedgerUrl,
     ListeningPort,
     MaxPduLength,
     Name,
+    Network,
     ResolvedPath,
     Secret,
     Settings,
     Size,
-    SourceNetwork,
     TlsVersion,
     parse_store,
 )
+from rules.documents import DocumentError, Mistake, load_document, suggest
+from rules.problems import one_of_each
 
 __all__ = [
     "Destination",
@@ -45,7 +50,6 @@ __all__ = [
     "DicomDestination",
     "FolderDestination",
     "FreeSpace",
-    "IpNetwork",
     "Listener",
     "ListenerTimeouts",
     "ListenerTls",
@@ -59,6 +63,8 @@ __all__ = [
     "Source",
     "StoreFolder",
     "Workers",
+    "load_site",
+    "warnings",
 ]
 
 
@@ -122,7 +128,7 @@ class Source(Settings):
 
     name: Name = Field(description="what limits, metrics and traces call it")
     ae_title: AeTitle | None = Field(None, description="its calling AE title; default: any")
-    hosts: tuple[SourceNetwork, ...] = Field(
+    hosts: tuple[Network, ...] = Field(
         (), description="addresses and networks it sends from; default: any"
     )
     listeners: tuple[Name, ...] = Field((), description="listeners it may use; default: all")
@@ -225,7 +231,7 @@ class Site(Settings):
     retention: Retention = Field(Retention(), description="how long delivered objects are kept")
     loops: Loops = Field(Loops(), description="when an object that keeps coming back is held")
     metrics: Annotated[
-        MetricsEndpoint | None, BeforeValidator(lambda v: None if v is False else v)
+        MetricsEndpoint | None, BeforeValidator(lambda v: None if v in (False, "off") else v)
     ] = Field(MetricsEndpoint(), description="where Prometheus scrapes; `off` for nowhere")
     log: Log = Field(Log(), description="what is logged, and how")
     workers: Workers = Field(Workers(), description="how much works at once in one process")
@@ -241,3 +247,96 @@ class Site(Settings):
     def egress_workers(self) -> int:
         """How many drains one process runs at once: enough that none waits for another."""
         return self.workers.egress or max(1, sum(d.slots for d in self.destinations))
+
+
+def load_site(path: Path, environ: Mapping[str, str] = os.environ) -> Site:
+    """The site in this file; DocumentError with every mistake in it.
+
+    `${NAME}` in a value is replaced from `environ`, and `$$` stands for one `$`.
+    """
+    document = load_document(path)
+    document = document.with_text(lambda text: _with_environment(text, environ))
+    site = document.validate(Site, context={"folder": path.absolute().parent})
+    flaws = [document.problem(f.key, f.message, f.suggestion) for f in _cross_check(site)]
+    if flaws:
+        raise DocumentError(one_of_each(flaws))
+    return site
+
+
+def warnings(site: Site) -> list[str]:
+    """What is allowed but should not be overlooked, a sentence each."""
+    found = []
+    if not site.sources:
+        found.append("no `sources` are listed: anyone who reaches a listener may send")
+    if not site.destinations:
+        found.append("no `destinations` are listed: every object stays unrouted")
+    if site.durability == "unsafe":
+        found.append("`durability: unsafe` acknowledges objects that a crash may lose")
+    if site.on_no_match == "discard":
+        found.append("`on_no_match: discard` deletes objects that no route matches")
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Flaw:
+    key: tuple[str | int, ...]
+    message: str
+    suggestion: str | None = None
+
+
+def _cross_check(site: Site) -> Iterator[_Flaw]:
+    yield from _repeated("listeners", [item.name for item in site.listeners])
+    yield from _repeated("sources", [item.name for item in site.sources])
+    yield from _repeated("destinations", list(site.destination_names))
+    yield from _shared_ports(site.listeners)
+    listeners = [item.name for item in site.listeners]
+    for index, source in enumerate(site.sources):
+        for nth, name in enumerate(source.listeners):
+            if name not in listeners:
+                key = ("sources", index, "listeners", nth)
+                yield _Flaw(key, f"there is no listener {name}", suggest(name, listeners))
+    for index, name in enumerate(site.destination_names):
+        if name in UNROUTED_WORDS:
+            yield _Flaw(
+                ("destinations", index, "name"), f"{name} is a word of `on_no_match`, not a name"
+            )
+    if site.on_no_match not in (*UNROUTED_WORDS, *site.destination_names):
+        known = [*UNROUTED_WORDS, *site.destination_names]
+        message = f"expected hold, discard or a destination, found {site.on_no_match!r}"
+        yield _Flaw(("on_no_match",), message, suggest(site.on_no_match, known))
+
+
+def _repeated(block: str, names: list[str]) -> Iterator[_Flaw]:
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            yield _Flaw((block, index, "name"), f"the name {name} is taken already")
+
+
+def _shared_ports(listeners: tuple[Listener, ...]) -> Iterator[_Flaw]:
+    taken: dict[tuple[str, int], str] = {}
+    for index, listener in enumerate(listeners):
+        place = (listener.bind, listener.port)
+        if listener.port and place in taken:
+            message = f"listener {taken[place]} has port {listener.port} already"
+            yield _Flaw(("listeners", index, "port"), message)
+        taken[place] = listener.name
+
+
+def _with_environment(text: str, environ: Mapping[str, str]) -> str:
+    def replacement(found: re.Match[str]) -> str:
+        name = found["name"]
+        if found[0] == "$$":
+            return "$"
+        if name is None:
+            raise ValueError("a reference to the environment is written ${NAME}; write $$ for a $")
+        if name not in environ:
+            raise Mistake(
+                f"the environment has no variable {name}", suggestion=suggest(name, environ)
+            )
+        return environ[name]
+
+    return _REFERENCE.sub(replacement, text)
+
+
+UNROUTED_WORDS = ("hold", "discard")
+_REFERENCE = re.compile(r"\$\$|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}|\$\{")

@@ -20,7 +20,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
-IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
+from rules.documents import Mistake
 
 
 class Settings(BaseModel):
@@ -52,12 +52,10 @@ def parse_size(value: object) -> object:
     return int(float(number) * (1024 if binary else 1000) ** " kmgt".index(prefix or " "))
 
 
-def parse_network(value: object) -> object:
+def check_network(value: str) -> str:
     """An IP address or network; host names are refused, since admission asks no name server."""
-    if not isinstance(value, str):
-        return value
     try:
-        return ipaddress.ip_network(value)
+        return str(ipaddress.ip_network(value))
     except ValueError:
         pass
     try:
@@ -66,7 +64,7 @@ def parse_network(value: object) -> object:
         raise ValueError(
             f"{value!r} is not an address or a network: write 10.1.0.7 or 10.1.0.0/16"
         ) from None
-    raise ValueError(f"{value!r} is an address inside a network: did you mean {meant}?")
+    raise Mistake(f"{value!r} is an address inside a network", suggestion=str(meant))
 
 
 def check_ae_title(value: str) -> str:
@@ -178,9 +176,8 @@ ExistingFile = Annotated[Path, AfterValidator(existing_file)]
 Secret = Annotated[str, BeforeValidator(read_secret)]
 #: May hold a password: give its field `repr=False`.
 LedgerUrl = Annotated[str, BeforeValidator(read_ledger_url)]
-SourceNetwork = Annotated[
-    IpNetwork, BeforeValidator(parse_network), WithJsonSchema({"type": "string"})
-]
+#: An address or a network, with its prefix length.
+Network = Annotated[str, AfterValidator(check_network)]
 #: A PDU's maximum length: what DCMTK's smallest is, and a cap that no peer was seen to choke on.
 MaxPduLength = Annotated[
     int,
@@ -188,6 +185,4 @@ MaxPduLength = Annotated[
     Field(ge=4096, le=16 * 1024 * 1024),
     WithJsonSchema(_SIZE_SCHEMA),
 ]
-TlsVersion = Annotated[
-    Literal["1.2", "1.3"], BeforeValidator(lambda v: str(v) if isinstance(v, float) else v)
-]
+TlsVersion = Literal["1.2", "1.3"]
