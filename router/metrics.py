@@ -1,0 +1,134 @@
+"""Every metric, in one file. Labels are bounded: names from the site, slugs from tables in code.
+
+No label ever holds a UID, an address, an AE title of a stranger or anything about a patient.
+docs/metrics.md explains each for the person who is woken by it.
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from wsgiref.simple_server import WSGIServer
+
+from prometheus_client import Counter, Gauge, Histogram, start_http_server
+
+# Receiving a slice takes a millisecond, a flush on a tired disk a second, 2 GB a minute.
+SHORT = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+# From the modality to the archive: well under a second, or after a weekend of a dead archive.
+LONG = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 14400, 86400)
+
+OBJECTS_RECEIVED = Counter(
+    "dicom_router_objects_received_total",
+    "C-STORE requests answered, by what they were answered.",
+    ["listener", "outcome"],
+)
+BYTES_RECEIVED = Counter(
+    "dicom_router_bytes_received_total", "Bytes of accepted data sets.", ["listener"]
+)
+ASSOCIATIONS = Counter(
+    "dicom_router_associations_total",
+    "Association requests, by whether and why not they were accepted.",
+    ["listener", "outcome"],
+)
+ASSOCIATIONS_OPEN = Gauge("dicom_router_associations_open", "Associations open now.", ["listener"])
+RECEIVE_SECONDS = Histogram(
+    "dicom_router_receive_seconds",
+    "From an object's C-STORE request to its last byte.",
+    buckets=SHORT,
+)
+DURABLE_SECONDS = Histogram(
+    "dicom_router_durable_seconds",
+    "From an object's last byte until it is safe on disk.",
+    buckets=SHORT,
+)
+RECOVERED = Counter(
+    "dicom_router_recovered_objects_total",
+    "Objects that a scan found in the spool and not in the ledger.",
+    ["outcome"],
+)
+INTAKE_BACKLOG = Gauge(
+    "dicom_router_intake_backlog", "Objects that are durable and not yet in the ledger."
+)
+LOOPS = Counter(
+    "dicom_router_loops_total",
+    "Objects held because they came in again and again.",
+    ["listener"],
+)
+FREE_BYTES = Gauge("dicom_router_free_bytes", "Free bytes on the store's disk.")
+OBJECTS_ROUTED = Counter(
+    "dicom_router_objects_routed_total", "Objects routed, by what became of them.", ["outcome"]
+)
+ROUTE_SECONDS = Histogram(
+    "dicom_router_route_seconds",
+    "Reading, matching, editing and recording, for each object.",
+    buckets=SHORT,
+)
+DELIVERIES = Counter(
+    "dicom_router_deliveries_total",
+    "Attempts to deliver, by outcome.",
+    ["destination", "outcome"],
+)
+BYTES_DELIVERED = Counter(
+    "dicom_router_bytes_delivered_total", "Bytes of delivered data sets.", ["destination"]
+)
+DELIVER_SECONDS = Histogram(
+    "dicom_router_deliver_seconds",
+    "One attempt, from the request to the answer.",
+    ["destination"],
+    buckets=SHORT,
+)
+END_TO_END_SECONDS = Histogram(
+    "dicom_router_end_to_end_seconds",
+    "From reception to delivery.",
+    ["destination"],
+    buckets=LONG,
+)
+DESTINATION_ASSOCIATIONS = Counter(
+    "dicom_router_destination_associations_total",
+    "Associations asked for, by whether and why not they were accepted.",
+    ["destination", "outcome"],
+)
+DESTINATION_ASSOCIATIONS_OPEN = Gauge(
+    "dicom_router_destination_associations_open",
+    "Associations kept open by this process.",
+    ["destination"],
+)
+DESTINATION_UP = Gauge(
+    "dicom_router_destination_up",
+    "1: deliveries flow; 0: down, one probe at a time.",
+    ["destination"],
+)
+QUEUE_DEPTH = Gauge(
+    "dicom_router_queue_depth", "Deliveries that are not final.", ["destination", "state"]
+)
+QUEUE_OLDEST_SECONDS = Gauge(
+    "dicom_router_queue_oldest_seconds", "Age of the oldest waiting delivery.", ["destination"]
+)
+UNROUTED = Gauge("dicom_router_unrouted_objects", "Objects that wait for a person to route them.")
+TICKETS = Counter(
+    "dicom_router_tickets_total", "Messages to the broker, by outcome.", ["queue", "outcome"]
+)
+TASK_FAILURES = Counter(
+    "dicom_router_task_failures_total",
+    "Errors nobody foresaw, caught by the task that ran into them.",
+    ["task"],
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """A running endpoint: the port it got, and how to end it."""
+
+    port: int
+    close: Callable[[], None]
+
+
+def serve(bind: str, port: int) -> Endpoint:
+    """Answer Prometheus on `bind`:`port` (0: any free port) from a thread; OSError if taken."""
+    server, thread = start_http_server(port, addr=bind)
+    return Endpoint(port=server.server_port, close=lambda: _close(server, thread))
+
+
+def _close(server: WSGIServer, thread: threading.Thread) -> None:
+    server.shutdown()
+    server.server_close()
+    thread.join()
