@@ -16,7 +16,8 @@ if [ "$(id -u)" -ne 0 ]; then
   as_root=(sudo)
 fi
 
-apt() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 "$@"; }
+# RUNLEVEL=1: a package that brings a service (Orthanc) must not start it here.
+apt() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -o DPkg::Lock::Timeout=300 "$@"; }
 
 echo "installing $* with apt-get"
 # A package list that is there already saves the update; a stale or missing one fails the first try.
