@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from router.config_destinations import (
     Destination,
@@ -203,10 +203,19 @@ class Workers(Settings):
     )
 
 
+def _at_least_one(listeners: tuple[Listener, ...]) -> tuple[Listener, ...]:
+    if not listeners:
+        raise ValueError("a router listens somewhere: name at least one listener")
+    return listeners
+
+
 class Site(Settings):
     """Everything a router needs to know about where it stands."""
 
-    listeners: tuple[Listener, ...] = Field(min_length=1, description="who we are")
+    # Not min_length: it would also complain about a list whose only item is faulty.
+    listeners: Annotated[tuple[Listener, ...], AfterValidator(_at_least_one)] = Field(
+        description="who we are"
+    )
     sources: tuple[Source, ...] = Field((), description="who may send; none listed: anyone")
     destinations: tuple[Destination, ...] = Field((), description="where objects go")
     rules: ResolvedPath = Field(Path("rules"), description="the folder of rule files")
