@@ -17,8 +17,8 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event, exc, make_url
 from sqlalchemy.engine import URL
 
-from .errors import LedgerError, LedgerRefused, LedgerUnavailable, SchemaOutdated
-from .migrations import check_schema, upgrade_schema
+from router.ledger.errors import LedgerError, LedgerRefused, LedgerUnavailable, SchemaOutdated
+from router.ledger.migrations import check_schema, upgrade_schema
 
 BUSY_SECONDS = 30.0
 """How long a writer waits for its turn: longer than any transaction may last."""

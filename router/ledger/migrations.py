@@ -9,8 +9,7 @@ from pathlib import Path
 from sqlalchemy import Connection, inspect, text
 
 import router
-
-from .errors import SchemaOutdated
+from router.ledger.errors import SchemaOutdated
 
 ADVISORY_LOCK = 0x64726F75  # "drou": two pods that migrate at once take turns
 
@@ -27,8 +26,9 @@ def scripts_folder() -> Path:
 def upgrade_schema(conn: Connection) -> None:
     """Run the missing migrations in this connection's transaction."""
     # Alembic is slow to import and only this needs it.
-    from alembic import command
     from alembic.config import Config
+
+    from alembic import command
 
     if conn.dialect.name == "postgresql":
         conn.execute(text("SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0"))

@@ -169,8 +169,8 @@ class Delivery(LedgerTable):
     lease_owner: Mapped[str | None] = mapped_column(String(64))
     lease_until: Mapped[int | None] = mapped_column(BigInteger)
     created_at: Mapped[int] = mapped_column(BigInteger)
+    owed_since: Mapped[int] = mapped_column(BigInteger)  # created, or retried by a person
     finished_at: Mapped[int | None] = mapped_column(BigInteger)
-    outcome: Mapped[str | None] = mapped_column(String(24))
     reason: Mapped[str | None] = mapped_column(String(64))
     generation: Mapped[int] = mapped_column(Integer)
 

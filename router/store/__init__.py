@@ -1,10 +1,10 @@
 """Keeps the bytes: a port, and stores behind it."""
 
-from .directory import DirectoryStore
-from .ids import bucket_of, is_object_id, made_at, new_object_id
-from .memory import MemoryStore
-from .port import Bytes, Store, StoredFile, Writer
-from .spool import Spool
+from router.store.directory import DirectoryStore
+from router.store.ids import bucket_of, is_object_id, made_at, new_object_id
+from router.store.memory import MemoryStore
+from router.store.port import Bytes, Store, StoredFile, Writer
+from router.store.spool import Spool
 
 __all__ = [
     "Bytes",

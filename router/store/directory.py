@@ -12,8 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from .ids import BUCKET_DIGITS, bucket_of, is_object_id
-from .port import Bytes, StoredFile
+from router.store.ids import BUCKET_DIGITS, bucket_of, is_object_id
+from router.store.port import Bytes, StoredFile
 
 SUFFIX = ".dcm"
 

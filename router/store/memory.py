@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Self
 
-from .ids import bucket_of, is_object_id
-from .port import Bytes, StoredFile
+from router.store.ids import bucket_of, is_object_id
+from router.store.port import Bytes, StoredFile
 
 
 class MemoryWriter:

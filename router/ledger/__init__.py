@@ -1,0 +1,45 @@
+"""Remembers: the database that knows what was received and what is owed to whom.
+
+    with ledger.write() as connection:
+        objects.insert_received(connection, rows)
+
+One module for each subject, one function for each question; every function takes the connection
+of a transaction, so that several questions share one.
+"""
+
+from router.ledger import deliveries, destinations, leases, objects, queries, versions
+from router.ledger.deliveries import DeliveryOutcome, LeasedDelivery
+from router.ledger.destinations import Health
+from router.ledger.engine import Ledger
+from router.ledger.errors import LedgerError, LedgerRefused, LedgerUnavailable, SchemaOutdated
+from router.ledger.interventions import DeliveryFilter
+from router.ledger.models import PRIORITIES, DeliveryState, ObjectState
+from router.ledger.objects import ReceivedObject, StoredObject
+from router.ledger.verdicts import DerivedObject, Identifiers, NewDelivery, RoutingResult
+
+__all__ = [
+    "PRIORITIES",
+    "DeliveryFilter",
+    "DeliveryOutcome",
+    "DeliveryState",
+    "DerivedObject",
+    "Health",
+    "Identifiers",
+    "LeasedDelivery",
+    "Ledger",
+    "LedgerError",
+    "LedgerRefused",
+    "LedgerUnavailable",
+    "NewDelivery",
+    "ObjectState",
+    "ReceivedObject",
+    "RoutingResult",
+    "SchemaOutdated",
+    "StoredObject",
+    "deliveries",
+    "destinations",
+    "leases",
+    "objects",
+    "queries",
+    "versions",
+]

@@ -1,0 +1,328 @@
+"""The working life of a delivery: leased, sent, its outcome recorded, retried.
+
+A lease is fenced by its owner: whoever lost it cannot record anything any more. An owner names
+one run of one worker, never a process that may hold the same row twice. What a person does to
+deliveries is in `interventions`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import (
+    Connection,
+    Integer,
+    Select,
+    Subquery,
+    bindparam,
+    case,
+    exists,
+    insert,
+    select,
+    union_all,
+    update,
+)
+
+from router.ledger.interventions import DeliveryFilter, cancel, hold, release, retry
+from router.ledger.models import (
+    DELIVERIES,
+    DELIVERY_EVENTS,
+    DESTINATIONS,
+    FINAL_STATES,
+    OBJECTS,
+    DeliveryState,
+)
+from router.ledger.settling import settle
+from router.ledger.statements import CHUNK, EVERY_PRIORITY, LEASED, NOTHING, NOW, WAITING, constant
+from router.ledger.texts import DETAIL_LIMIT, SLUG_LIMIT, bounded
+
+__all__ = [
+    "DeliveryFilter",
+    "DeliveryOutcome",
+    "LeasedDelivery",
+    "cancel",
+    "expire_leases",
+    "extend_leases",
+    "give_back",
+    "has_due",
+    "hold",
+    "lease_due",
+    "record_outcomes",
+    "release",
+    "retry",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeasedDelivery:
+    """A delivery that is ours for a while. UIDs, size (bytes) and checksum are the payload's."""
+
+    id: int
+    object_id: str
+    payload_id: str
+    destination: str
+    route: str
+    attempts: int
+    priority: int
+    next_attempt_at: int
+    created_at: int
+    owed_since: int  # when patience began: created, or retried by a person
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax_uid: str
+    size: int
+    data_set_offset: int
+    checksum: str
+    study_instance_uid: str | None
+    series_instance_uid: str | None
+    patient_id: str | None
+    received_at: int
+    leased_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryOutcome:
+    """What became of one attempt.
+
+    `attempts` is the count to store: raise it only when the failure is the delivery's own.
+    `next_attempt_in_ms` is for state waiting; `status` is the DIMSE status (PS3.7 annex C).
+    """
+
+    delivery_id: int
+    attempts: int
+    state: DeliveryState
+    reason: str | None = None
+    status: int | None = None
+    next_attempt_in_ms: int | None = None
+    association_id: str | None = None
+    started_at_ms: int | None = None
+    took_ms: int | None = None
+    worker: str | None = None
+    detail: str | None = None
+
+
+EXPIRED = "lease_expired"
+"""The reason in the history of a delivery whose worker was lost."""
+
+_LIMIT = bindparam("limit", type_=Integer)
+
+
+def _due(priority: int) -> Subquery:
+    # One arm for each priority: each is a range of the index ix_deliveries_due, already in order.
+    return (
+        select(DELIVERIES)
+        .where(
+            WAITING,
+            DELIVERIES.c.destination == bindparam("destination"),
+            DELIVERIES.c.priority == constant(priority),
+            DELIVERIES.c.next_attempt_at <= NOW,
+        )
+        .order_by(DELIVERIES.c.next_attempt_at, DELIVERIES.c.id)
+        .limit(_LIMIT)
+        .with_for_update(skip_locked=True)
+        .subquery(f"due{priority}")
+    )
+
+
+def _lease_statement() -> Select[tuple[object, ...]]:
+    due = union_all(*(select(_due(priority)) for priority in range(4))).limit(_LIMIT).subquery()
+    payload, original = OBJECTS.alias("payload"), OBJECTS.alias("original")
+    held = exists().where(DESTINATIONS.c.name == bindparam("destination"), DESTINATIONS.c.held)
+    columns = {
+        "object_id": due.c.object_id,
+        "received_at": original.c.received_at,
+        "leased_at": NOW.label("leased_at"),
+    }
+    for name in LeasedDelivery.__slots__:
+        if name not in columns:
+            columns[name] = due.c[name] if name in due.c else payload.c[name]
+    return (
+        select(*(columns[name].label(name) for name in LeasedDelivery.__slots__))
+        .join_from(due, payload, payload.c.id == due.c.payload_id)
+        .join(original, original.c.id == due.c.object_id)
+        .where(~held)
+    )
+
+
+_LEASE = _lease_statement()
+_TAKE = (
+    update(DELIVERIES)
+    .where(DELIVERIES.c.id.in_(bindparam("ids", expanding=True)))
+    .values(
+        state="leased",
+        lease_owner=bindparam("owner"),
+        lease_until=NOW + bindparam("lease_ms", type_=Integer),
+    )
+)
+
+
+def lease_due(
+    conn: Connection, destination: str, *, owner: str, limit: int, lease_ms: int
+) -> list[LeasedDelivery]:
+    """Take up to `limit` due deliveries: highest priority first, then longest due.
+
+    None for a held destination. Whether it is down is for the caller to ask.
+    """
+    rows = conn.execute(_LEASE, {"destination": destination, "limit": limit}).mappings()
+    leased = [LeasedDelivery(**row) for row in rows]
+    if not leased:
+        return []
+    leased.sort(key=lambda delivery: (delivery.priority, delivery.next_attempt_at, delivery.id))
+    ids = [delivery.id for delivery in leased]
+    for start in range(0, len(ids), CHUNK):
+        wanted = {"ids": ids[start : start + CHUNK], "owner": owner, "lease_ms": lease_ms}
+        conn.execute(_TAKE, wanted)
+    return leased
+
+
+_HAS_DUE = select(
+    select(DELIVERIES.c.id)
+    .where(
+        WAITING,
+        DELIVERIES.c.destination == bindparam("destination"),
+        DELIVERIES.c.priority.in_(EVERY_PRIORITY),
+        DELIVERIES.c.next_attempt_at <= NOW,
+    )
+    .exists()
+)
+
+
+def has_due(conn: Connection, destination: str) -> bool:
+    """Whether there is anything to lease; a read, far cheaper than leasing nothing."""
+    return bool(conn.scalar(_HAS_DUE, {"destination": destination}))
+
+
+_OURS = (
+    select(DELIVERIES.c.id, DELIVERIES.c.object_id)
+    .where(
+        DELIVERIES.c.id.in_(bindparam("ids", expanding=True)),
+        DELIVERIES.c.lease_owner == bindparam("owner"),
+        DELIVERIES.c.state == constant("leased"),
+    )
+    .order_by(DELIVERIES.c.id)
+    .with_for_update(key_share=True)
+)
+_RECORD = (
+    update(DELIVERIES)
+    .where(DELIVERIES.c.id == bindparam("of_id"))
+    .values(
+        state=bindparam("to_state"),
+        reason=bindparam("to_reason"),
+        attempts=bindparam("to_attempts"),
+        next_attempt_at=NOW + bindparam("delay_ms", type_=Integer),
+        lease_owner=None,
+        lease_until=NOTHING,
+        finished_at=case((bindparam("is_finished", type_=Integer) == 1, NOW), else_=NOTHING),
+    )
+)
+_EVENTS = insert(DELIVERY_EVENTS).values(at=NOW)
+
+
+def record_outcomes(conn: Connection, owner: str, outcomes: Sequence[DeliveryOutcome]) -> int:
+    """Record outcomes and their history. Outcomes whose lease was lost are dropped.
+
+    Returns how many were recorded: fewer than given means that another worker has taken over.
+    """
+    ours = _ours(conn, owner, [outcome.delivery_id for outcome in outcomes])
+    recorded = [outcome for outcome in outcomes if outcome.delivery_id in ours]
+    if not recorded:
+        return 0
+    conn.execute(_RECORD, [_outcome_row(outcome) for outcome in recorded])
+    conn.execute(_EVENTS, [_event_row(outcome) for outcome in recorded])
+    final = [ours[outcome.delivery_id] for outcome in recorded if outcome.state in FINAL_STATES]
+    settle(conn, final)
+    return len(recorded)
+
+
+def _ours(conn: Connection, owner: str, ids: Sequence[int]) -> dict[int, str]:
+    found: dict[int, str] = {}
+    for start in range(0, len(ids), CHUNK):
+        rows = conn.execute(_OURS, {"ids": ids[start : start + CHUNK], "owner": owner})
+        found.update((row[0], row[1]) for row in rows)
+    return found
+
+
+def _outcome_row(outcome: DeliveryOutcome) -> dict[str, object]:
+    finished = outcome.state in FINAL_STATES or outcome.state is DeliveryState.FAILED
+    return {
+        "of_id": outcome.delivery_id,
+        "to_state": outcome.state.value,
+        "to_reason": bounded(outcome.reason, SLUG_LIMIT),
+        "to_attempts": outcome.attempts,
+        "delay_ms": outcome.next_attempt_in_ms or 0,
+        "is_finished": int(finished),
+    }
+
+
+def _event_row(outcome: DeliveryOutcome) -> dict[str, object]:
+    return {
+        "delivery_id": outcome.delivery_id,
+        "state": outcome.state.value,
+        "reason": bounded(outcome.reason, SLUG_LIMIT),
+        "status": outcome.status,
+        "attempts": outcome.attempts,
+        "association_id": bounded(outcome.association_id, 64),
+        "started_at": outcome.started_at_ms,
+        "took_ms": outcome.took_ms,
+        "worker": bounded(outcome.worker, 64),
+        "detail": bounded(outcome.detail, DETAIL_LIMIT),
+    }
+
+
+_EXTEND = (
+    update(DELIVERIES)
+    .where(
+        DELIVERIES.c.id.in_(bindparam("ids", expanding=True)),
+        DELIVERIES.c.lease_owner == bindparam("owner"),
+        DELIVERIES.c.state == constant("leased"),
+    )
+    .values(lease_until=NOW + bindparam("lease_ms", type_=Integer))
+)
+
+
+def extend_leases(conn: Connection, owner: str, ids: Sequence[int], lease_ms: int) -> int:
+    """Keep deliveries for `lease_ms` from now. Fewer than given: the others are lost."""
+    return sum(
+        conn.execute(
+            _EXTEND, {"ids": ids[start : start + CHUNK], "owner": owner, "lease_ms": lease_ms}
+        ).rowcount
+        for start in range(0, len(ids), CHUNK)
+    )
+
+
+_GIVE_BACK = (
+    update(DELIVERIES)
+    .where(
+        DELIVERIES.c.id.in_(bindparam("ids", expanding=True)),
+        DELIVERIES.c.lease_owner == bindparam("owner"),
+        DELIVERIES.c.state == constant("leased"),
+    )
+    .values(state="waiting", lease_owner=None, lease_until=NOTHING)
+)
+
+
+def give_back(conn: Connection, owner: str, ids: Sequence[int]) -> int:
+    """Return deliveries that were not tried: no attempt is charged, their place is kept."""
+    return sum(
+        conn.execute(_GIVE_BACK, {"ids": ids[start : start + CHUNK], "owner": owner}).rowcount
+        for start in range(0, len(ids), CHUNK)
+    )
+
+
+_EXPIRE = (
+    update(DELIVERIES)
+    .where(LEASED, DELIVERIES.c.lease_until < NOW)
+    .values(state="waiting", lease_owner=None, lease_until=NOTHING)
+    .returning(DELIVERIES.c.id, DELIVERIES.c.destination, DELIVERIES.c.attempts)
+)
+
+
+def expire_leases(conn: Connection) -> list[str]:
+    """Return what lost workers still hold. The names of the destinations that gained work."""
+    expired = conn.execute(_EXPIRE).all()
+    if expired:
+        events = [
+            {"delivery_id": row[0], "attempts": row[2], "state": "waiting", "reason": EXPIRED}
+            for row in expired
+        ]
+        conn.execute(_EVENTS, events)
+    return sorted({row[1] for row in expired})

@@ -1,0 +1,166 @@
+"""What a person does to deliveries: retry, hold, release, cancel; each leaves a line of history.
+
+Every call changes at most `limit` rows, so that no transaction is long; whatever it changed is no
+longer chosen by the same filter, so call it (each time in a transaction of its own) until it
+returns 0. Leased deliveries are under way and are left alone.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Update,
+    bindparam,
+    insert,
+    select,
+    update,
+)
+
+from router.ledger.models import DELIVERIES, DELIVERY_EVENTS, OBJECTS, DeliveryState
+from router.ledger.settling import settle
+from router.ledger.statements import CHUNK, NOTHING, NOW, OPEN, constant
+from router.ledger.texts import bounded
+
+LIMIT = 5000
+"""Rows changed in one transaction: well under a second of the write lock."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryFilter:
+    """Which deliveries; what is None or empty does not restrict."""
+
+    ids: tuple[int, ...] = ()
+    destination: str | None = None
+    states: tuple[DeliveryState, ...] = ()
+    route: str | None = None
+    reason: str | None = None
+    object_id: str | None = None
+    sop_instance_uid: str | None = None
+    study_instance_uid: str | None = None
+    older_than_ms: int | None = None
+
+    @property
+    def only_open(self) -> bool:
+        """Whether what has ended is left out: it is, unless states or objects are named."""
+        named = (self.ids, self.states, self.object_id, self.sop_instance_uid)
+        return not any(named) and self.study_instance_uid is None
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """The conditions on a row of deliveries."""
+        equal = {
+            DELIVERIES.c.destination: self.destination,
+            DELIVERIES.c.route: self.route,
+            DELIVERIES.c.reason: self.reason,
+            DELIVERIES.c.object_id: self.object_id,
+        }
+        found: list[ColumnElement[bool]] = [
+            column == value for column, value in equal.items() if value is not None
+        ]
+        if self.ids:
+            found.append(DELIVERIES.c.id.in_(self.ids))
+        if self.states:
+            found.append(DELIVERIES.c.state.in_([state.value for state in self.states]))
+        if self.older_than_ms is not None:
+            found.append(DELIVERIES.c.created_at <= NOW - self.older_than_ms)
+        for column, value in (
+            (OBJECTS.c.sop_instance_uid, self.sop_instance_uid),
+            (OBJECTS.c.study_instance_uid, self.study_instance_uid),
+        ):
+            if value is not None:
+                of_object = select(OBJECTS.c.id).where(column == value)
+                found.append(DELIVERIES.c.object_id.in_(of_object))
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """One kind of intervention: which states it applies to, and what it makes of them."""
+
+    applies: ColumnElement[bool]
+    becomes: DeliveryState
+    reason: str
+    update: Update
+
+
+_UPDATE = update(DELIVERIES).where(DELIVERIES.c.id.in_(bindparam("ids", expanding=True)))
+_OVERDUE = DELIVERIES.c.next_attempt_at <= NOW
+
+# owed_since: patience begins anew, or an old delivery would be given up at its first failure.
+_RETRY = _Change(
+    DELIVERIES.c.state.in_([constant("held"), constant("failed")])
+    | (DELIVERIES.c.state == constant("waiting")) & ~_OVERDUE,
+    DeliveryState.WAITING,
+    "retried_by_operator",
+    _UPDATE.values(
+        state="waiting",
+        reason=None,
+        attempts=0,
+        next_attempt_at=NOW,
+        owed_since=NOW,
+        finished_at=NOTHING,
+    ),
+)
+_HOLD = _Change(
+    DELIVERIES.c.state == constant("waiting"),
+    DeliveryState.HELD,
+    "held_by_operator",
+    _UPDATE.values(state="held", reason="held_by_operator"),
+)
+_RELEASE = _Change(
+    DELIVERIES.c.state == constant("held"),
+    DeliveryState.WAITING,
+    "released_by_operator",
+    _UPDATE.values(state="waiting", reason=None, next_attempt_at=NOW, owed_since=NOW),
+)
+_CANCEL = _Change(
+    DELIVERIES.c.state.in_([constant("waiting"), constant("held"), constant("failed")]),
+    DeliveryState.CANCELLED,
+    "cancelled_by_operator",
+    _UPDATE.values(state="cancelled", reason="cancelled_by_operator", finished_at=NOW),
+)
+
+
+def retry(conn: Connection, chosen: DeliveryFilter, *, by: str, limit: int = LIMIT) -> int:
+    """Make held and failed deliveries due at once, and those that wait for a later attempt."""
+    return len(_apply(conn, _RETRY, chosen, by, limit))
+
+
+def hold(conn: Connection, chosen: DeliveryFilter, *, by: str, limit: int = LIMIT) -> int:
+    """Keep waiting deliveries back until they are released."""
+    return len(_apply(conn, _HOLD, chosen, by, limit))
+
+
+def release(conn: Connection, chosen: DeliveryFilter, *, by: str, limit: int = LIMIT) -> int:
+    """Make held deliveries due."""
+    return len(_apply(conn, _RELEASE, chosen, by, limit))
+
+
+def cancel(conn: Connection, chosen: DeliveryFilter, *, by: str, limit: int = LIMIT) -> int:
+    """Give up deliveries that are not under way; what nobody is owed is forgotten in time."""
+    cancelled = _apply(conn, _CANCEL, chosen, by, limit)
+    settle(conn, cancelled.values())
+    return len(cancelled)
+
+
+_EVENTS = insert(DELIVERY_EVENTS).values(at=NOW)
+
+
+def _apply(
+    conn: Connection, change: _Change, chosen: DeliveryFilter, by: str, limit: int
+) -> dict[int, str]:
+    """Change what was chosen; delivery ids to object ids."""
+    rows = conn.execute(
+        select(DELIVERIES.c.id, DELIVERIES.c.object_id)
+        .where(OPEN, change.applies, *chosen.conditions())
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    changed = {row[0]: row[1] for row in rows}
+    ids = list(changed)
+    for start in range(0, len(ids), CHUNK):
+        conn.execute(change.update, {"ids": ids[start : start + CHUNK]})
+    if ids:
+        event = {"state": change.becomes.value, "reason": change.reason, "worker": bounded(by, 64)}
+        conn.execute(_EVENTS, [{"delivery_id": delivery_id, **event} for delivery_id in ids])
+    return changed

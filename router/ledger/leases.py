@@ -1,0 +1,42 @@
+"""Leadership: a lease on a name, so that one of several processes acts."""
+
+from sqlalchemy import Connection, Integer, bindparam, or_, update
+
+from router.ledger.models import LEADERS
+from router.ledger.statements import NOTHING, NOW, InsertNew
+
+_LEAD = (
+    update(LEADERS)
+    .where(
+        LEADERS.c.name == bindparam("of_name"),
+        or_(
+            LEADERS.c.owner.is_(None),
+            LEADERS.c.owner == bindparam("to_owner"),
+            LEADERS.c.lease_until < NOW,
+        ),
+    )
+    .values(owner=bindparam("to_owner"), lease_until=NOW + bindparam("lease_ms", type_=Integer))
+)
+_NEW = InsertNew(LEADERS)
+
+
+def lead(conn: Connection, name: str, owner: str, lease_ms: int) -> bool:
+    """Become or stay the leader for `lease_ms` from now; False while another one leads."""
+    wanted = {"of_name": name, "to_owner": owner, "lease_ms": lease_ms}
+    if conn.execute(_LEAD, wanted).rowcount:
+        return True
+    if not conn.execute(_NEW.on(conn), {"name": name}).rowcount:
+        return False
+    return conn.execute(_LEAD, wanted).rowcount > 0
+
+
+_RESIGN = (
+    update(LEADERS)
+    .where(LEADERS.c.name == bindparam("of_name"), LEADERS.c.owner == bindparam("of_owner"))
+    .values(owner=None, lease_until=NOTHING)
+)
+
+
+def resign(conn: Connection, name: str, owner: str) -> None:
+    """Let another one lead at once; harmless for who does not lead."""
+    conn.execute(_RESIGN, {"of_name": name, "of_owner": owner})

@@ -1,0 +1,290 @@
+"""What is known of each object: received, looked up, forgotten.
+
+Routing's results are recorded in `verdicts`; deliveries have a module of their own.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, RowMapping, bindparam, func, select, update
+
+from router.ledger.clock import ledger_now
+from router.ledger.models import INTAKE_MARKS, OBJECTS, ObjectState
+from router.ledger.statements import CHUNK, NOTHING, NOW, UNFINISHED, InsertNew, constant
+from router.ledger.texts import bounded, required
+from router.ledger.verdicts import record_routing
+
+__all__ = [
+    "ReceivedObject",
+    "StoredObject",
+    "by_ids",
+    "checkpoint",
+    "forgettable",
+    "insert_received",
+    "known_ids",
+    "latest_copy",
+    "mark_forgotten",
+    "receptions_since",
+    "record_routing",
+    "received_not_routed",
+    "route_again",
+    "set_checkpoint",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceivedObject:
+    """A durable object that the ledger has not got yet. Sizes and offsets in bytes."""
+
+    id: str
+    received_at: int  # milliseconds since the epoch, by the receiving host's clock
+    listener: str
+    association_id: str
+    peer_address: str
+    calling_ae_title: str
+    called_ae_title: str
+    tls_subject: str | None
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax_uid: str
+    size: int
+    data_set_offset: int
+    checksum: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredObject:
+    """An object as the ledger knows it. What only the network knew is None for a derived one."""
+
+    id: str
+    derived_from: str | None
+    received_at: int
+    listener: str | None
+    association_id: str | None
+    peer_address: str | None
+    calling_ae_title: str | None
+    called_ae_title: str | None
+    tls_subject: str | None
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax_uid: str
+    study_instance_uid: str | None
+    series_instance_uid: str | None
+    patient_id: str | None
+    accession_number: str | None
+    size: int
+    data_set_offset: int
+    checksum: str
+    state: ObjectState
+    reason: str | None
+    routed_at: int | None
+    rules_version: str | None
+    priority: int
+    generation: int
+
+
+STORED_COLUMNS = [OBJECTS.c[name] for name in StoredObject.__slots__]
+
+
+def stored_object(row: RowMapping) -> StoredObject:
+    """The object in a row that was selected with `STORED_COLUMNS`."""
+    return StoredObject(**{**row, "state": ObjectState(row["state"])})
+
+
+_INSERT = InsertNew(OBJECTS, recorded_at=NOW)
+
+
+def insert_received(conn: Connection, rows: Sequence[ReceivedObject]) -> int:
+    """Record received objects; those already known are passed over. Returns how many were new."""
+    if not rows:
+        return 0
+    return conn.execute(_INSERT.on(conn), [_received_row(row) for row in rows]).rowcount
+
+
+def _received_row(row: ReceivedObject) -> dict[str, object]:
+    return {
+        "id": row.id,
+        "received_at": row.received_at,
+        "listener": bounded(row.listener, 64),
+        "association_id": bounded(row.association_id, 64),
+        "peer_address": bounded(row.peer_address, 64),
+        "calling_ae_title": bounded(row.calling_ae_title, 16),
+        "called_ae_title": bounded(row.called_ae_title, 16),
+        "tls_subject": bounded(row.tls_subject, 256),
+        "sop_class_uid": required(row.sop_class_uid, 64),
+        "sop_instance_uid": required(row.sop_instance_uid, 64),
+        "transfer_syntax_uid": required(row.transfer_syntax_uid, 64),
+        "size": row.size,
+        "data_set_offset": row.data_set_offset,
+        "checksum": row.checksum,
+        "state": "received",
+        "priority": 2,
+        "generation": 0,
+    }
+
+
+_KNOWN = select(OBJECTS.c.id).where(
+    OBJECTS.c.id >= bindparam("first"), OBJECTS.c.id < bindparam("behind")
+)
+
+
+def known_ids(conn: Connection, bucket: str) -> set[str]:
+    """The ids in the ledger that begin with `bucket`, forgotten ones included."""
+    # "g" sorts behind every hexadecimal digit.
+    return set(conn.scalars(_KNOWN, {"first": bucket, "behind": bucket + "g"}))
+
+
+_BY_IDS = select(*STORED_COLUMNS).where(OBJECTS.c.id.in_(bindparam("ids", expanding=True)))
+
+
+def by_ids(conn: Connection, ids: Sequence[str]) -> list[StoredObject]:
+    """The objects with these ids, in the order of the ids; unknown ones are left out."""
+    found: dict[str, StoredObject] = {}
+    for start in range(0, len(ids), CHUNK):
+        rows = conn.execute(_BY_IDS, {"ids": ids[start : start + CHUNK]}).mappings()
+        found.update((row["id"], stored_object(row)) for row in rows)
+    return [found[object_id] for object_id in ids if object_id in found]
+
+
+_LATEST = (
+    select(*STORED_COLUMNS)
+    .where(
+        OBJECTS.c.sop_instance_uid == bindparam("sop_instance_uid"),
+        OBJECTS.c.checksum == bindparam("checksum"),
+        OBJECTS.c.derived_from.is_(None),
+    )
+    .order_by(OBJECTS.c.recorded_at.desc(), OBJECTS.c.id.desc())
+    .limit(1)
+)
+
+
+def latest_copy(conn: Connection, sop_instance_uid: str, checksum: str) -> StoredObject | None:
+    """The newest received object with this SOP instance UID and these very data-set bytes."""
+    wanted = {"sop_instance_uid": sop_instance_uid, "checksum": checksum}
+    row = conn.execute(_LATEST, wanted).mappings().first()
+    return None if row is None else stored_object(row)
+
+
+_RECEPTIONS = (
+    select(OBJECTS.c.sop_instance_uid, func.count())
+    .where(
+        OBJECTS.c.sop_instance_uid.in_(bindparam("uids", expanding=True)),
+        OBJECTS.c.recorded_at >= ledger_now() - bindparam("within_ms"),
+        OBJECTS.c.derived_from.is_(None),
+    )
+    .group_by(OBJECTS.c.sop_instance_uid)
+)
+
+
+def receptions_since(
+    conn: Connection, sop_instance_uids: Iterable[str], within_ms: int
+) -> dict[str, int]:
+    """How often each SOP instance was received in the last `within_ms` milliseconds."""
+    uids = list(set(sop_instance_uids))
+    counts: dict[str, int] = {}
+    for start in range(0, len(uids), CHUNK):
+        wanted = {"uids": uids[start : start + CHUNK], "within_ms": within_ms}
+        counts.update((row[0], row[1]) for row in conn.execute(_RECEPTIONS, wanted))
+    return counts
+
+
+_NOT_ROUTED = (
+    select(OBJECTS.c.id)
+    .where(
+        UNFINISHED,
+        OBJECTS.c.state == constant("received"),
+        OBJECTS.c.recorded_at <= ledger_now() - bindparam("older_than_ms"),
+    )
+    .order_by(OBJECTS.c.recorded_at)
+    .limit(bindparam("limit"))
+)
+
+
+def received_not_routed(conn: Connection, limit: int, older_than_ms: int) -> list[str]:
+    """Ids of objects recorded at least so long ago that nobody has routed yet, oldest first."""
+    wanted = {"limit": limit, "older_than_ms": older_than_ms}
+    return list(conn.scalars(_NOT_ROUTED, wanted))
+
+
+_ROUTE_AGAIN = (
+    update(OBJECTS)
+    .where(
+        OBJECTS.c.id.in_(bindparam("ids", expanding=True)),
+        UNFINISHED,
+        OBJECTS.c.state != constant("received"),
+    )
+    .values(
+        state="received",
+        reason=None,
+        recorded_at=NOW,
+        generation=OBJECTS.c.generation + 1,
+    )
+)
+
+
+def route_again(conn: Connection, ids: Sequence[str]) -> int:
+    """Give held, failed and unrouted objects back to routing. Returns how many there were."""
+    return sum(
+        conn.execute(_ROUTE_AGAIN, {"ids": ids[start : start + CHUNK]}).rowcount
+        for start in range(0, len(ids), CHUNK)
+    )
+
+
+_FORGETTABLE = (
+    select(OBJECTS.c.id)
+    .where(
+        OBJECTS.c.settled_at.is_not(None),
+        OBJECTS.c.settled_at <= ledger_now() - bindparam("retention_ms"),
+    )
+    .order_by(OBJECTS.c.settled_at)
+    .limit(bindparam("limit"))
+)
+_DERIVED = select(OBJECTS.c.id).where(
+    OBJECTS.c.derived_from.in_(bindparam("ids", expanding=True)),
+    OBJECTS.c.derived_from.is_not(None),
+    OBJECTS.c.state != constant("forgotten"),
+)
+
+
+def forgettable(conn: Connection, retention_ms: int, limit: int) -> list[str]:
+    """Ids of at most `limit` objects to whom nothing was owed for so long, and of what was
+    derived from them. Delete their bytes, then `mark_forgotten` exactly these ids."""
+    ids = list(conn.scalars(_FORGETTABLE, {"retention_ms": retention_ms, "limit": limit}))
+    derived: list[str] = []
+    for start in range(0, len(ids), CHUNK):
+        derived += conn.scalars(_DERIVED, {"ids": ids[start : start + CHUNK]})
+    return ids + derived
+
+
+_FORGET = (
+    update(OBJECTS)
+    .where(OBJECTS.c.id.in_(bindparam("ids", expanding=True)))
+    .values(state="forgotten", settled_at=NOTHING)
+)
+
+
+def mark_forgotten(conn: Connection, ids: Sequence[str]) -> int:
+    """The bytes of these objects are deleted; their rows remain for the history."""
+    return sum(
+        conn.execute(_FORGET, {"ids": ids[start : start + CHUNK]}).rowcount
+        for start in range(0, len(ids), CHUNK)
+    )
+
+
+_MARK = update(INTAKE_MARKS).where(INTAKE_MARKS.c.node == bindparam("of_node"))
+_MARK = _MARK.values(checkpoint=bindparam("to_checkpoint"), marked_at=NOW)
+_NEW_MARK = InsertNew(INTAKE_MARKS, marked_at=NOW)
+_CHECKPOINT = select(INTAKE_MARKS.c.checkpoint).where(INTAKE_MARKS.c.node == bindparam("node"))
+
+
+def checkpoint(conn: Connection, node: str) -> str | None:
+    """The bucket from which on this node's spool may hold objects that are not here."""
+    found: str | None = conn.scalar(_CHECKPOINT, {"node": node})
+    return found
+
+
+def set_checkpoint(conn: Connection, node: str, checkpoint: str) -> None:
+    """Everything in this node's spool before the bucket `checkpoint` is in the ledger."""
+    marked = conn.execute(_MARK, {"of_node": node, "to_checkpoint": checkpoint}).rowcount
+    if not marked:
+        conn.execute(_NEW_MARK.on(conn), {"node": node, "checkpoint": checkpoint})

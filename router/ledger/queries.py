@@ -1,0 +1,39 @@
+"""The questions of people: the queues, and the trace of an object. One name to import."""
+
+from router.ledger.queues import (
+    AGE_BOUNDS_MS,
+    Depth,
+    QueuedDelivery,
+    QueueSummary,
+    depths,
+    object_counts,
+    objects_in,
+    queue_list,
+    queue_summary,
+)
+from router.ledger.tracing import (
+    DeliveryHistory,
+    ObjectHistory,
+    Trace,
+    TraceBy,
+    TracedDelivery,
+    trace,
+)
+
+__all__ = [
+    "AGE_BOUNDS_MS",
+    "DeliveryHistory",
+    "Depth",
+    "ObjectHistory",
+    "QueueSummary",
+    "QueuedDelivery",
+    "Trace",
+    "TraceBy",
+    "TracedDelivery",
+    "depths",
+    "object_counts",
+    "objects_in",
+    "queue_list",
+    "queue_summary",
+    "trace",
+]

@@ -1,0 +1,157 @@
+"""What people and gauges ask of the queues: how long, how old, and what is in them."""
+
+import itertools
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, RowMapping, case, func, select
+
+from router.ledger.interventions import DeliveryFilter
+from router.ledger.models import DELIVERIES, OBJECTS, DeliveryState, ObjectState
+from router.ledger.objects import STORED_COLUMNS, StoredObject, stored_object
+from router.ledger.statements import NOW, OPEN, UNFINISHED
+
+MINUTE_MS = 60_000
+AGE_BOUNDS_MS = tuple(minutes * MINUTE_MS for minutes in (5, 15, 60, 240, 1440, 4320))
+"""Where one age bucket of `queue_summary` ends and the next begins."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Depth:
+    """How many deliveries of one destination are in one open state, and the oldest one's age."""
+
+    destination: str
+    state: DeliveryState
+    count: int
+    oldest_age_ms: int
+
+
+_DEPTHS = (
+    select(
+        DELIVERIES.c.destination,
+        DELIVERIES.c.state,
+        func.count(),
+        NOW - func.min(DELIVERIES.c.created_at),
+    )
+    .where(OPEN)
+    .group_by(DELIVERIES.c.destination, DELIVERIES.c.state)
+    .order_by(DELIVERIES.c.destination, DELIVERIES.c.state)
+)
+
+
+def depths(conn: Connection) -> list[Depth]:
+    """The open deliveries by destination and state; destinations without any are left out.
+
+    Counts every open row by its index: about 0.1 s for a million. Not for every request.
+    """
+    return [
+        Depth(destination=row[0], state=DeliveryState(row[1]), count=row[2], oldest_age_ms=row[3])
+        for row in conn.execute(_DEPTHS)
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueSummary:
+    """One destination and state by age: `counts[i]` are younger than `AGE_BOUNDS_MS[i]` and not
+    in an earlier bucket; the last count has all that are older."""
+
+    destination: str
+    state: DeliveryState
+    counts: tuple[int, ...]
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return sum(self.counts)
+
+
+_YOUNGER = [
+    func.sum(case((DELIVERIES.c.created_at > NOW - bound, 1), else_=0)) for bound in AGE_BOUNDS_MS
+]
+_SUMMARY = (
+    select(DELIVERIES.c.destination, DELIVERIES.c.state, func.count(), *_YOUNGER)
+    .where(OPEN)
+    .group_by(DELIVERIES.c.destination, DELIVERIES.c.state)
+    .order_by(DELIVERIES.c.destination, DELIVERIES.c.state)
+)
+
+
+def queue_summary(conn: Connection) -> list[QueueSummary]:
+    """Destinations against age (Postfix's qshape). Reads every open row's index entry."""
+    found = []
+    for destination, state, total, *younger in conn.execute(_SUMMARY):
+        edges = [0, *(int(count) for count in younger), total]
+        counts = tuple(high - low for low, high in itertools.pairwise(edges))
+        found.append(
+            QueueSummary(destination=destination, state=DeliveryState(state), counts=counts)
+        )
+    return found
+
+
+def object_counts(conn: Connection) -> dict[ObjectState, int]:
+    """How many objects are received, unrouted, held and failed; states without any left out."""
+    counted = select(OBJECTS.c.state, func.count()).where(UNFINISHED).group_by(OBJECTS.c.state)
+    return {ObjectState(row[0]): row[1] for row in conn.execute(counted)}
+
+
+def objects_in(
+    conn: Connection, state: ObjectState, *, limit: int, after: str = ""
+) -> list[StoredObject]:
+    """Objects in one state by id; `after` is the last id of the page before."""
+    statement = select(*STORED_COLUMNS).where(OBJECTS.c.state == state.value, OBJECTS.c.id > after)
+    if state.value in ("received", "unrouted", "held", "failed"):
+        statement = statement.where(UNFINISHED)
+    rows = conn.execute(statement.order_by(OBJECTS.c.id).limit(limit)).mappings()
+    return [stored_object(row) for row in rows]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueuedDelivery:
+    """One delivery as a person looks at it. Times in milliseconds since the epoch."""
+
+    id: int
+    object_id: str
+    payload_id: str
+    destination: str
+    route: str
+    rules_version: str | None
+    priority: int
+    state: DeliveryState
+    attempts: int
+    next_attempt_at: int
+    lease_owner: str | None
+    lease_until: int | None
+    created_at: int
+    owed_since: int
+    finished_at: int | None
+    reason: str | None
+    generation: int
+    sop_instance_uid: str
+    study_instance_uid: str | None
+
+
+QUEUED_COLUMNS = [
+    DELIVERIES.c[name] if name in DELIVERIES.c else OBJECTS.c[name]
+    for name in QueuedDelivery.__slots__
+]
+QUEUED = select(*QUEUED_COLUMNS).join_from(
+    DELIVERIES, OBJECTS, OBJECTS.c.id == DELIVERIES.c.object_id
+)
+
+
+def queue_list(
+    conn: Connection, chosen: DeliveryFilter, *, limit: int, after: int = 0
+) -> list[QueuedDelivery]:
+    """Deliveries by id; `after` is the last id of the page before.
+
+    Without states in the filter only open deliveries are listed, unless ids or objects are named.
+    """
+    statement = QUEUED.where(DELIVERIES.c.id > after, *chosen.conditions())
+    if chosen.only_open:
+        statement = statement.where(OPEN)
+    rows = conn.execute(statement.order_by(DELIVERIES.c.id).limit(limit)).mappings()
+    return [queued_delivery(row) for row in rows]
+
+
+def queued_delivery(row: RowMapping) -> QueuedDelivery:
+    """The delivery in a row of `QUEUED`."""
+    return QueuedDelivery(**{**row, "state": DeliveryState(row["state"])})

@@ -1,0 +1,151 @@
+"""Tracing: where an object is, why it went there, and what happened on the way."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sqlalchemy import BindParameter, Connection, Select, bindparam, func, select
+
+from router.ledger.models import DELIVERIES, DELIVERY_EVENTS, OBJECT_EVENTS, OBJECTS, DeliveryState
+from router.ledger.objects import STORED_COLUMNS, StoredObject, by_ids, stored_object
+from router.ledger.queues import QUEUED, QueuedDelivery, queued_delivery
+from router.ledger.statements import CHUNK
+
+
+class TraceBy(StrEnum):
+    """What a person may know of an object."""
+
+    OBJECT_ID = "object_id"
+    SOP_INSTANCE_UID = "sop_instance_uid"
+    STUDY_INSTANCE_UID = "study_instance_uid"
+    ACCESSION_NUMBER = "accession_number"
+    PATIENT_ID = "patient_id"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectHistory:
+    """A decision about an object."""
+
+    object_id: str
+    at: int
+    kind: str
+    reason: str | None
+    rules_version: str | None
+    detail: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryHistory:
+    """An attempt, or a person's decision, about a delivery."""
+
+    delivery_id: int
+    at: int
+    state: DeliveryState
+    reason: str | None
+    status: int | None
+    attempts: int | None
+    association_id: str | None
+    started_at: int | None
+    took_ms: int | None
+    worker: str | None
+    detail: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TracedDelivery:
+    """A delivery and all that happened to it, oldest first."""
+
+    delivery: QueuedDelivery
+    history: tuple[DeliveryHistory, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """A received object, what was derived from it, and where it went; histories oldest first."""
+
+    object: StoredObject
+    derived: tuple[StoredObject, ...]
+    history: tuple[ObjectHistory, ...]
+    deliveries: tuple[TracedDelivery, ...]
+
+
+def _roots_by(by: TraceBy) -> Select[tuple[str]]:
+    # Whatever was derived is told with what it was derived from.
+    column = OBJECTS.c.id if by is TraceBy.OBJECT_ID else OBJECTS.c[by.value]
+    root = func.coalesce(OBJECTS.c.derived_from, OBJECTS.c.id).label("root")
+    found = select(root).where(column == bindparam("value"), column.is_not(None)).distinct()
+    return found.order_by(root.desc()).limit(bindparam("limit"))
+
+
+_ROOTS = {by: _roots_by(by) for by in TraceBy}
+_IDS: BindParameter[Sequence[object]] = bindparam("ids", expanding=True)
+_DERIVED = (
+    select(*STORED_COLUMNS)
+    .where(OBJECTS.c.derived_from.in_(_IDS), OBJECTS.c.derived_from.is_not(None))
+    .order_by(OBJECTS.c.id)
+)
+_OBJECT_HISTORY = (
+    select(*(OBJECT_EVENTS.c[name] for name in ObjectHistory.__slots__))
+    .where(OBJECT_EVENTS.c.object_id.in_(_IDS))
+    .order_by(OBJECT_EVENTS.c.id)
+)
+_DELIVERIES = QUEUED.where(DELIVERIES.c.object_id.in_(_IDS)).order_by(DELIVERIES.c.id)
+_DELIVERY_HISTORY = (
+    select(*(DELIVERY_EVENTS.c[name] for name in DeliveryHistory.__slots__))
+    .where(DELIVERY_EVENTS.c.delivery_id.in_(_IDS))
+    .order_by(DELIVERY_EVENTS.c.id)
+)
+
+
+def trace(
+    conn: Connection, value: str, by: TraceBy | None = None, *, limit: int = 100
+) -> list[Trace]:
+    """At most `limit` received objects, newest first, with everything that became of them.
+
+    Without `by` the value may be any of the things in `TraceBy`.
+    """
+    roots: set[str] = set()
+    for kind in TraceBy if by is None else (by,):
+        roots.update(conn.scalars(_ROOTS[kind], {"value": value, "limit": limit}))
+    newest = sorted(roots, reverse=True)[:limit]
+    found: list[Trace] = []
+    for start in range(0, len(newest), CHUNK):
+        found += _traces(conn, newest[start : start + CHUNK])
+    return found
+
+
+def _traces(conn: Connection, ids: Sequence[str]) -> list[Trace]:
+    derived: dict[str, list[StoredObject]] = defaultdict(list)
+    for row in conn.execute(_DERIVED, {"ids": ids}).mappings():
+        derived[row["derived_from"]].append(stored_object(row))
+    history: dict[str, list[ObjectHistory]] = defaultdict(list)
+    for row in conn.execute(_OBJECT_HISTORY, {"ids": ids}).mappings():
+        history[row["object_id"]].append(ObjectHistory(**row))
+    rows = conn.execute(_DELIVERIES, {"ids": ids}).mappings()
+    deliveries: dict[str, list[TracedDelivery]] = defaultdict(list)
+    for traced in _with_history(conn, [queued_delivery(row) for row in rows]):
+        deliveries[traced.delivery.object_id].append(traced)
+    return [
+        Trace(
+            object=found,
+            derived=tuple(derived[found.id]),
+            history=tuple(history[found.id]),
+            deliveries=tuple(deliveries[found.id]),
+        )
+        for found in by_ids(conn, ids)
+    ]
+
+
+def _with_history(conn: Connection, deliveries: list[QueuedDelivery]) -> list[TracedDelivery]:
+    history: dict[int, list[DeliveryHistory]] = defaultdict(list)
+    ids = [delivery.id for delivery in deliveries]
+    for start in range(0, len(ids), CHUNK):
+        chunk = {"ids": ids[start : start + CHUNK]}
+        for row in conn.execute(_DELIVERY_HISTORY, chunk).mappings():
+            event = DeliveryHistory(**{**row, "state": DeliveryState(row["state"])})
+            history[event.delivery_id].append(event)
+    return [
+        TracedDelivery(delivery=delivery, history=tuple(history[delivery.id]))
+        for delivery in deliveries
+    ]

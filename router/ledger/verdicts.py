@@ -1,0 +1,202 @@
+"""Recording what routing decided: state, derived objects, deliveries and history, all or nothing."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, bindparam, case, insert, select, update
+
+from router.ledger.models import DELIVERIES, OBJECT_EVENTS, OBJECTS, ObjectState
+from router.ledger.statements import CHUNK, NOTHING, NOW, InsertNew, constant
+from router.ledger.texts import DETAIL_LIMIT, SLUG_LIMIT, bounded, required
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identifiers:
+    """What people look for an object by; read from its header when it is routed."""
+
+    study_instance_uid: str | None = None
+    series_instance_uid: str | None = None
+    patient_id: str | None = None
+    accession_number: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DerivedObject:
+    """An edited copy that lies in the store already. Size and offset in bytes."""
+
+    id: str
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax_uid: str
+    size: int
+    data_set_offset: int
+    checksum: str
+    identifiers: Identifiers = Identifiers()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewDelivery:
+    """What is owed to a destination. `payload_id`: the object whose bytes are sent."""
+
+    destination: str
+    route: str
+    payload_id: str
+    priority: int = 2  # models.PRIORITIES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoutingResult:
+    """The verdict on one object. `detail` explains it in words, without patient data."""
+
+    object_id: str
+    state: ObjectState
+    reason: str | None = None
+    identifiers: Identifiers = Identifiers()
+    rules_version: str | None = None
+    derived: tuple[DerivedObject, ...] = ()
+    deliveries: tuple[NewDelivery, ...] = ()
+    detail: str | None = None
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is owed from the start, so that retention begins at once."""
+        routed = self.state is ObjectState.ROUTED and not self.deliveries
+        return routed or self.state is ObjectState.DISCARDED
+
+
+@dataclass(frozen=True, slots=True)
+class _Unrouted:
+    received_at: int
+    generation: int
+
+
+_UNROUTED = (
+    select(OBJECTS.c.id, OBJECTS.c.received_at, OBJECTS.c.generation)
+    .where(
+        OBJECTS.c.id.in_(bindparam("ids", expanding=True)),
+        OBJECTS.c.state == constant("received"),
+    )
+    .order_by(OBJECTS.c.id)
+    .with_for_update(key_share=True)
+)
+_UPDATE = (
+    update(OBJECTS)
+    .where(OBJECTS.c.id == bindparam("of_id"))
+    .values(
+        state=bindparam("to_state"),
+        reason=bindparam("to_reason"),
+        study_instance_uid=bindparam("to_study"),
+        series_instance_uid=bindparam("to_series"),
+        patient_id=bindparam("to_patient"),
+        accession_number=bindparam("to_accession"),
+        rules_version=bindparam("to_version"),
+        priority=bindparam("to_priority"),
+        routed_at=NOW,
+        settled_at=case((bindparam("is_settled") == 1, NOW), else_=NOTHING),
+    )
+)
+_INSERT_DERIVED = InsertNew(OBJECTS, recorded_at=NOW, routed_at=NOW)
+_INSERT_DELIVERIES = InsertNew(DELIVERIES, created_at=NOW, owed_since=NOW, next_attempt_at=NOW)
+_INSERT_EVENTS = insert(OBJECT_EVENTS).values(at=NOW)
+
+
+def record_routing(conn: Connection, results: Sequence[RoutingResult]) -> set[str]:
+    """Record verdicts; objects that are not waiting for one are skipped, whatever was decided.
+
+    Returns the ids of the objects that were recorded. What was derived from a skipped object is
+    in nobody's books: its bytes are the caller's to delete.
+    """
+    waiting = _waiting_objects(conn, list({result.object_id for result in results}))
+    wanted = {result.object_id: result for result in results}
+    fresh = [result for result in wanted.values() if result.object_id in waiting]
+    if not fresh:
+        return set()
+    if derived := list(_derived_rows(fresh, waiting)):
+        conn.execute(_INSERT_DERIVED.on(conn), derived)
+    conn.execute(_UPDATE, [_object_row(result) for result in fresh])
+    if deliveries := list(_delivery_rows(fresh, waiting)):
+        conn.execute(_INSERT_DELIVERIES.on(conn), deliveries)
+    conn.execute(_INSERT_EVENTS, [_event_row(result) for result in fresh])
+    return {result.object_id for result in fresh}
+
+
+def _waiting_objects(conn: Connection, ids: Sequence[str]) -> dict[str, _Unrouted]:
+    found: dict[str, _Unrouted] = {}
+    for start in range(0, len(ids), CHUNK):
+        rows = conn.execute(_UNROUTED, {"ids": ids[start : start + CHUNK]})
+        found.update((row[0], _Unrouted(row[1], row[2])) for row in rows)
+    return found
+
+
+def _object_row(result: RoutingResult) -> dict[str, object]:
+    identifiers = result.identifiers
+    return {
+        "of_id": result.object_id,
+        "to_state": result.state.value,
+        "to_reason": bounded(result.reason, SLUG_LIMIT),
+        "to_study": bounded(identifiers.study_instance_uid, 64),
+        "to_series": bounded(identifiers.series_instance_uid, 64),
+        "to_patient": bounded(identifiers.patient_id, 64),
+        "to_accession": bounded(identifiers.accession_number, 64),
+        "to_version": result.rules_version,
+        "to_priority": min((_priority(new) for new in result.deliveries), default=2),
+        "is_settled": int(result.settled),
+    }
+
+
+def _priority(new: NewDelivery) -> int:
+    return min(max(new.priority, 0), 3)  # leasing looks at these four only
+
+
+def _derived_rows(
+    results: Sequence[RoutingResult], waiting: dict[str, _Unrouted]
+) -> Iterator[dict[str, object]]:
+    for result in results:
+        for derived in result.derived:
+            yield {
+                "id": derived.id,
+                "derived_from": result.object_id,
+                "received_at": waiting[result.object_id].received_at,
+                "sop_class_uid": required(derived.sop_class_uid, 64),
+                "sop_instance_uid": required(derived.sop_instance_uid, 64),
+                "transfer_syntax_uid": required(derived.transfer_syntax_uid, 64),
+                "study_instance_uid": bounded(derived.identifiers.study_instance_uid, 64),
+                "series_instance_uid": bounded(derived.identifiers.series_instance_uid, 64),
+                "patient_id": bounded(derived.identifiers.patient_id, 64),
+                "accession_number": bounded(derived.identifiers.accession_number, 64),
+                "size": derived.size,
+                "data_set_offset": derived.data_set_offset,
+                "checksum": derived.checksum,
+                "state": "routed",
+                "rules_version": result.rules_version,
+                "priority": 2,
+                "generation": 0,
+            }
+
+
+def _delivery_rows(
+    results: Sequence[RoutingResult], waiting: dict[str, _Unrouted]
+) -> Iterator[dict[str, object]]:
+    for result in results:
+        for new in result.deliveries:
+            yield {
+                "object_id": result.object_id,
+                "payload_id": new.payload_id,
+                "destination": new.destination,
+                "route": required(new.route, 128),
+                "rules_version": result.rules_version,
+                "priority": _priority(new),
+                "state": "waiting",
+                "attempts": 0,
+                "generation": waiting[result.object_id].generation,
+            }
+
+
+def _event_row(result: RoutingResult) -> dict[str, object]:
+    return {
+        "object_id": result.object_id,
+        "kind": result.state.value,
+        "reason": bounded(result.reason, SLUG_LIMIT),
+        "rules_version": result.rules_version,
+        "detail": bounded(result.detail, DETAIL_LIMIT),
+    }
