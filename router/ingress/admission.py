@@ -10,9 +10,7 @@ import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from router.config import Listener, Source
-
-ANY = "any"
+from router.config import IpNetwork, Listener, Source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,9 +64,7 @@ def admit(
     """
     if open_here >= listener.max_associations:
         return TOO_MANY
-    if ANY not in listener.called_ae_titles and not (
-        caller.called_ae_title in (listener.called_ae_titles or (listener.ae_title,))
-    ):
+    if not listener.answers_to(caller.called_ae_title):
         return CALLED_AE_UNKNOWN
     limit = listener.max_associations_per_source
     if not sources:
@@ -84,9 +80,7 @@ def admit(
     return Admitted(source=found.name)
 
 
-def _find_source(
-    caller: Caller, listener: Listener, sources: Sequence[Source]
-) -> Source | Refused:
+def _find_source(caller: Caller, listener: Listener, sources: Sequence[Source]) -> Source | Refused:
     """The first source that fits; otherwise the refusal of the one that came nearest."""
     nearest = (0, CALLING_AE_UNKNOWN)
     for source in sources:
@@ -103,7 +97,7 @@ def _misfit(caller: Caller, listener: Listener, source: Source) -> tuple[int, Re
         return (0, CALLING_AE_UNKNOWN)
     if source.listeners and listener.name not in source.listeners:
         return (1, LISTENER_NOT_ALLOWED)
-    if source.hosts and not any(_host_fits(host, caller.address) for host in source.hosts):
+    if source.hosts and not any(_host_fits(network, caller.address) for network in source.hosts):
         return (2, ADDRESS_NOT_ALLOWED)
     if source.tls_subject is not None and not _subject_fits(source.tls_subject, caller.tls_subject):
         return (3, TLS_SUBJECT_NOT_ALLOWED)
@@ -114,13 +108,12 @@ def _subject_fits(pattern: str, subject: str | None) -> bool:
     return subject is not None and fnmatch.fnmatchcase(subject, pattern)
 
 
-def _host_fits(host: str, address: str) -> bool:
-    """Whether the peer's address lies in `host`, an address or a CIDR block.
+def _host_fits(network: IpNetwork, address: str) -> bool:
+    """Whether the peer's address lies in the network.
 
     An IPv4 peer of a dual-stack socket shows as ::ffff:a.b.c.d and counts as IPv4.
     """
     peer = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(peer, ipaddress.IPv6Address) and peer.ipv4_mapped is not None:
         peer = peer.ipv4_mapped
-    network = ipaddress.ip_network(host, strict=False)
     return peer.version == network.version and peer in network

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import BinaryIO
 
 import xxhash
+
+from router.store import StoredFile
 
 PREAMBLE_LENGTH = 128
 _MAGIC = b"DCMROUT1"
@@ -46,12 +47,12 @@ def read_mark(preamble: bytes) -> Completion | None:
     return Completion(data_set_offset=offset, data_set_length=length, checksum=checksum)
 
 
-def is_whole(file: BinaryIO, completion: Completion) -> bool:
+def is_whole(file: StoredFile, completion: Completion) -> bool:
     """Whether the file holds the data set that the mark promises, to the byte."""
-    file.seek(completion.data_set_offset)
+    start, end = completion.data_set_offset, file.size
+    if end - start != completion.data_set_length:
+        return False
     digest = xxhash.xxh3_128()
-    length = 0
-    while chunk := file.read(_CHUNK):
-        digest.update(chunk)
-        length += len(chunk)
-    return length == completion.data_set_length and digest.digest() == completion.checksum
+    for offset in range(start, end, _CHUNK):
+        digest.update(file.read_at(offset, _CHUNK))
+    return digest.digest() == completion.checksum

@@ -1,0 +1,33 @@
+"""Fills the gauges that say how the queues and destinations stand."""
+
+from __future__ import annotations
+
+from router import metrics
+from router.config import Site
+from router.ledger import DeliveryState, Ledger, ObjectState, destinations, queries
+from router.store import Store
+
+_SHOWN = (
+    DeliveryState.WAITING,
+    DeliveryState.LEASED,
+    DeliveryState.HELD,
+    DeliveryState.FAILED,
+)
+
+
+def measure(ledger: Ledger, store: Store, site: Site) -> None:
+    """Read depths, ages and health once. Raises LedgerUnavailable, OSError."""
+    metrics.FREE_BYTES.set(store.free_bytes())
+    with ledger.read() as connection:
+        depths = {(depth.destination, depth.state): depth for depth in queries.depths(connection)}
+        health = {one.name: one for one in destinations.all_health(connection)}
+        counts = queries.object_counts(connection)
+    metrics.UNROUTED.set(counts.get(ObjectState.UNROUTED, 0))
+    for name in site.destination_names:
+        metrics.DESTINATION_UP.labels(name).set(name not in health or health[name].up)
+        for state in _SHOWN:
+            depth = depths.get((name, state))
+            metrics.QUEUE_DEPTH.labels(name, state.value).set(depth.count if depth else 0)
+        waiting = depths.get((name, DeliveryState.WAITING))
+        oldest_ms = waiting.oldest_age_ms if waiting else 0
+        metrics.QUEUE_OLDEST_SECONDS.labels(name).set(oldest_ms / 1000)

@@ -1,0 +1,153 @@
+"""Intake: rows in the ledger for what lies durably in the spool, and one ticket for each batch.
+
+Receiving never waits for this. When the ledger is away, objects queue here up to a bound; beyond
+it they are forgotten in memory only, and a scan of the spool takes them in again later.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from router import tickets
+from router.broker import Broker, BrokerUnavailable
+from router.ingress.recovery import scan
+from router.ledger import Ledger, LedgerUnavailable, ReceivedObject, objects
+from router.logs import get_logger
+from router.store import Spool
+from router.tickets import RoutingTicket
+
+QUEUE_LIMIT = 20_000
+"""Objects that wait in memory for the ledger: about 20 MB. More are left to a scan."""
+BATCH = min(500, tickets.MAX_OBJECTS)
+LINGER_SECONDS = 0.01
+"""Under load a batch gathers this long: a ticket and a transaction cost as much as ten rows."""
+RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
+
+log = get_logger("ingress")
+
+
+class Intake:
+    """One thread that carries received objects into the ledger, in batches."""
+
+    def __init__(self, *, ledger: Ledger, broker: Broker, spool: Spool, node: str) -> None:
+        """`node` names this spool in the ledger's checkpoints."""
+        self._ledger = ledger
+        self._broker = broker
+        self._spool = spool
+        self._node = node
+        self._queue: queue.Queue[ReceivedObject | None] = queue.Queue(QUEUE_LIMIT)
+        self._overflowed = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="intake", daemon=True)
+        self._checkpoint = ""
+        self._scanned = False
+
+    def start(self) -> None:
+        """Begin; what an earlier run left in the spool is taken in first, beside new objects."""
+        self._thread.start()
+
+    def submit(self, received: ReceivedObject) -> None:
+        """Take note of a durable object. Never waits and never fails."""
+        try:
+            self._queue.put_nowait(received)
+        except queue.Full:
+            # Left to a scan, which passes over what counts as under way. The flag first: while
+            # it stands, no checkpoint overtakes the object.
+            self._overflowed.set()
+            self._spool.settled([received.id])
+
+    def stop(self, timeout: float) -> bool:
+        """Carry over what waits, then end; whether that was done within `timeout` seconds.
+
+        What is left lies in the spool and is taken in at the next start.
+        """
+        self._stopping.set()
+        self._queue.put(None)
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        self._persist(self._scan)
+        busy = False
+        while batch := self._gather(busy):
+            self._take_in(batch)
+            if self._overflowed.is_set() and self._queue.qsize() < QUEUE_LIMIT // 2:
+                self._overflowed.clear()
+                self._persist(self._scan)
+            busy = len(batch) > 1 or not self._queue.empty()
+
+    def _gather(self, busy: bool) -> list[ReceivedObject]:
+        """The next batch; empty when it is time to end."""
+        first = self._queue.get()
+        if first is None:
+            self._queue.put(None)  # whoever asks next is to end as well
+            return []
+        if busy and not self._stopping.is_set():
+            time.sleep(LINGER_SECONDS)
+        batch = [first]
+        while len(batch) < BATCH:
+            try:
+                item = self._queue.get_nowait()
+            except queue.Empty:
+                break
+            if item is None:
+                self._queue.put(None)
+                break
+            batch.append(item)
+        return batch
+
+    def _take_in(self, batch: Sequence[ReceivedObject]) -> None:
+        def write() -> None:
+            with self._ledger.write() as connection:
+                objects.insert_received(connection, batch)
+
+        if not self._persist(write):
+            return
+        ids = tuple(received.id for received in batch)
+        self._spool.settled(ids)
+        self._ring(ids)
+        self._advance_checkpoint()
+
+    def _ring(self, ids: tuple[str, ...]) -> None:
+        try:
+            self._broker.publish(RoutingTicket(object_ids=ids))
+        except BrokerUnavailable as error:
+            log.warning("ticket not published; the sweep rings again", reason=str(error))
+
+    def _advance_checkpoint(self) -> None:
+        checkpoint = self._spool.checkpoint()
+        if checkpoint == self._checkpoint or self._overflowed.is_set() or not self._scanned:
+            return
+
+        def write() -> None:
+            with self._ledger.write() as connection:
+                objects.set_checkpoint(connection, self._node, checkpoint)
+
+        if self._persist(write):
+            self._checkpoint = checkpoint
+
+    def _scan(self) -> None:
+        self._scanned = False  # no checkpoint may overtake what the scan is still to find
+        for batch in scan(self._ledger, self._spool, node=self._node, size=BATCH):
+            self._take_in(batch)
+            while not self._queue.empty() and (newer := self._gather(busy=False)):
+                self._take_in(newer)  # a long scan must not hold up what comes in now
+        self._scanned = True
+
+    def _persist(self, act: Callable[[], None]) -> bool:
+        """Do it, again and again while the ledger is away; False if we end before it is back."""
+        attempt = 0
+        while True:
+            try:
+                act()
+            except LedgerUnavailable as error:
+                pause = RETRY_SECONDS[min(attempt, len(RETRY_SECONDS) - 1)]
+                attempt += 1
+                log.warning("ledger away; receiving goes on", reason=str(error), attempt=attempt)
+                if self._stopping.wait(pause):
+                    return False
+            else:
+                return True

@@ -1,0 +1,143 @@
+"""The Storage and Verification SCP: serves one association from its request to its end.
+
+Runs in the association's own thread. C-STORE is answered Success only when the object is durable.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from router import metrics
+from router.config import Listener, Source
+from router.dicom.association import (
+    AssociationRequested,
+    CommandReceived,
+    DataReceived,
+    ReleaseRequested,
+)
+from router.dicom.commands import CEchoRq, CEchoRsp, CStoreRq
+from router.dicom.negotiation import negotiate
+from router.dicom.pdus import AAssociateRq
+from router.ingress.acceptance import acceptance_for
+from router.ingress.admission import Admitted, Caller, Refused, admit
+from router.ingress.reception import Provenance
+from router.ingress.storing import ObjectSink, Storing
+from router.logs import get_logger
+from router.net.connection import Connection
+from router.store import new_object_id
+
+SUCCESS = 0x0000
+
+log = get_logger("ingress")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Guest:
+    """An association that was admitted."""
+
+    association_id: str
+    counted_as: str
+
+
+class StorageScp:
+    """One listener's service. `serve` is called by many threads at once."""
+
+    def __init__(self, *, listener: Listener, sources: Sequence[Source], sink: ObjectSink) -> None:
+        self._listener = listener
+        self._sources = tuple(sources)
+        self._sink = sink
+        self._acceptance = acceptance_for(listener)
+        self._lock = threading.Lock()
+        self._open: Counter[str] = Counter()
+
+    def serve(self, connection: Connection) -> None:
+        """Answer everything the peer says until the association ends."""
+        event = connection.next_event()
+        if not isinstance(event, AssociationRequested):
+            metrics.ASSOCIATIONS.labels(self._listener.name, "no_request").inc()
+            return
+        guest = self._admit(connection, event.request)
+        if guest is None:
+            return
+        gauge = metrics.ASSOCIATIONS_OPEN.labels(self._listener.name)
+        gauge.inc()
+        try:
+            connection.association.accept(negotiate(event.request, self._acceptance))
+            self._converse(connection, self._storing(connection, event.request, guest))
+        finally:
+            gauge.dec()
+            with self._lock:
+                self._open[guest.counted_as] -= 1
+
+    def _storing(self, connection: Connection, request: AAssociateRq, guest: _Guest) -> Storing:
+        provenance = Provenance(
+            listener=self._listener.name,
+            association_id=guest.association_id,
+            peer_address=connection.peer.host,
+            calling_ae_title=request.calling_ae_title.strip(),
+            called_ae_title=request.called_ae_title.strip(),
+            tls_subject=connection.peer.tls_subject,
+        )
+        return Storing(connection, self._sink, provenance)
+
+    def _admit(self, connection: Connection, request: AAssociateRq) -> _Guest | None:
+        """Count the association in, or reject it."""
+        caller = Caller(
+            calling_ae_title=request.calling_ae_title.strip(),
+            called_ae_title=request.called_ae_title.strip(),
+            address=connection.peer.host,
+            tls_subject=connection.peer.tls_subject,
+        )
+        with self._lock:
+            decision = admit(
+                caller,
+                self._listener,
+                self._sources,
+                open_here=self._open.total(),
+                open_by_source=self._open,
+            )
+            if isinstance(decision, Admitted):
+                counted_as = decision.source or caller.address
+                self._open[counted_as] += 1
+        association_id = new_object_id()
+        if isinstance(decision, Refused):
+            metrics.ASSOCIATIONS.labels(self._listener.name, decision.slug).inc()
+            log.warning(
+                "association rejected",
+                listener=self._listener.name,
+                reason=decision.slug,
+                calling_ae_title=caller.calling_ae_title,
+                called_ae_title=caller.called_ae_title,
+                address=caller.address,
+            )
+            connection.association.reject(decision.result, decision.source, decision.reason)
+            connection.next_event()  # writes the answer; the peer closes, or ARTIM runs out
+            return None
+        metrics.ASSOCIATIONS.labels(self._listener.name, "accepted").inc()
+        return _Guest(association_id=association_id, counted_as=counted_as)
+
+    def _converse(self, connection: Connection, storing: Storing) -> None:
+        while True:
+            event = connection.next_event()
+            match event:
+                case CommandReceived(command=CStoreRq() as command):
+                    if not storing.receive(event.context_id, command, has_data=event.has_data):
+                        return
+                case CommandReceived(command=CEchoRq() as command):
+                    response = CEchoRsp(
+                        message_id_being_responded_to=command.message_id,
+                        affected_sop_class_uid=command.affected_sop_class_uid,
+                        status=SUCCESS,
+                    )
+                    connection.send_command(event.context_id, response)
+                case CommandReceived() | DataReceived():
+                    # Nothing else was negotiated: the peer broke the protocol.
+                    log.warning("unexpected message", association_id=storing.association_id)
+                    connection.association.abort()
+                case ReleaseRequested():
+                    connection.association.release_response()
+                case _:
+                    return

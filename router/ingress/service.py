@@ -1,0 +1,104 @@
+"""The receiving side of a site: its listeners, the spool behind them, and intake."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from router.broker import Broker
+from router.config import Listener, Site
+from router.ingress.intake import Intake
+from router.ingress.scp import StorageScp
+from router.ingress.space import SpaceGuard
+from router.ledger import Ledger, LedgerError, ReceivedObject, objects
+from router.logs import get_logger
+from router.net.acceptor import Acceptor
+from router.net.tls import acceptor_context
+from router.store import Spool
+
+INTAKE_SECONDS = 10.0
+"""How long a stop waits for intake; what is left is taken in at the next start."""
+
+log = get_logger("ingress")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sink:
+    """Where received objects go, and what decides whether they may (see `storing.ObjectSink`)."""
+
+    spool: Spool
+    space: SpaceGuard
+    durable: bool
+    refuses: Callable[[str], bool]
+    submit: Callable[[ReceivedObject], None]
+
+
+class Ingress:
+    """All listeners of one process. `start`, then `stop`."""
+
+    def __init__(
+        self, site: Site, *, ledger: Ledger, broker: Broker, spool: Spool, node: str
+    ) -> None:
+        self._ledger = ledger
+        self._intake = Intake(ledger=ledger, broker=broker, spool=spool, node=node)
+        space = SpaceGuard(
+            free_bytes=spool.store.free_bytes,
+            clock=time.monotonic,
+            low=site.free_space.low,
+            high=site.free_space.high,
+        )
+        sink = Sink(
+            spool=spool,
+            space=space,
+            durable=site.durability != "unsafe",
+            refuses=self._came_before if site.duplicates == "refuse" else _never,
+            submit=self._intake.submit,
+        )
+        self.acceptors = {
+            listener.name: _acceptor(
+                listener, StorageScp(listener=listener, sources=site.sources, sink=sink)
+            )
+            for listener in site.listeners
+        }
+
+    def start(self) -> None:
+        """Take in what an earlier run left, and listen. OSError if a port is taken."""
+        for acceptor in self.acceptors.values():
+            acceptor.start()
+        self._intake.start()
+
+    def stop(self, drain_seconds: float) -> None:
+        """Take no new associations, let those that are open end, and settle the rest."""
+        for acceptor in self.acceptors.values():
+            acceptor.stop()
+        deadline = time.monotonic() + drain_seconds
+        for name, acceptor in self.acceptors.items():
+            left = acceptor.drain(max(0.0, deadline - time.monotonic()))
+            if left:
+                log.warning("associations aborted at the end", listener=name, count=left)
+            acceptor.close()
+        if not self._intake.stop(INTAKE_SECONDS):
+            log.warning("ledger away; the spool is taken in at the next start")
+
+    def _came_before(self, sop_instance_uid: str) -> bool:
+        """Whether the ledger knows this SOP instance; where it cannot say, the object may come."""
+        try:
+            with self._ledger.read() as connection:
+                return objects.is_known(connection, sop_instance_uid)
+        except LedgerError:
+            return False
+
+
+def _acceptor(listener: Listener, scp: StorageScp) -> Acceptor:
+    return Acceptor(
+        host=listener.bind,
+        port=listener.port,
+        serve=scp.serve,
+        tls=None if listener.tls is None else acceptor_context(listener.tls),
+        name=listener.name,
+    )
+
+
+def _never(_sop_instance_uid: str) -> bool:
+    return False

@@ -1,0 +1,1 @@
+"""Decides per object: facts to verdict, derived objects, delivery rows."""

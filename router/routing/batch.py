@@ -1,0 +1,225 @@
+"""Routes a batch of received objects: one verdict each, one transaction for all.
+
+Routing the same ticket twice changes nothing. An edit that cannot be applied holds the object
+with the reason: the routes that could be served are, and nothing half-edited ever leaves.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from router import metrics
+from router.config import Loops
+from router.ledger import (
+    PRIORITIES,
+    DerivedObject,
+    Identifiers,
+    Ledger,
+    NewDelivery,
+    ObjectState,
+    RoutingResult,
+    StoredObject,
+    objects,
+)
+from router.logs import get_logger
+from router.routing.derive import write_derived
+from router.routing.headers import Header, identifiers, open_header
+from router.store import Spool
+from rules.edits import EditFailed, apply_edits
+from rules.encoded import MalformedDataSet
+from rules.routes import RouteTable, match
+from rules.verdict import Dispatch
+
+NO_ROUTE = "(on_no_match)"
+"""Stands for a route where an unrouted object goes to a destination."""
+
+_ON_NO_MATCH = {"hold": ObjectState.UNROUTED, "discard": ObjectState.DISCARDED}
+
+log = get_logger("routing")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What the site decides outside the rules."""
+
+    on_no_match: str
+    ignore_identical: bool
+    loops: Loops
+
+
+class Routing:
+    """Carries received objects from the ledger to deliveries. Safe to use from many threads."""
+
+    def __init__(
+        self, *, ledger: Ledger, spool: Spool, rules: Callable[[], RouteTable], policy: Policy
+    ) -> None:
+        """`rules` gives the table in force; it is asked once for a batch."""
+        self._ledger = ledger
+        self._spool = spool
+        self._rules = rules
+        self._policy = policy
+
+    def route(self, object_ids: Sequence[str]) -> frozenset[str]:
+        """Decide on these objects; the destinations that have new deliveries.
+
+        Raises LedgerUnavailable; whatever is wrong with one object is that object's result.
+        """
+        started = time.monotonic()
+        table = self._rules()
+        with self._ledger.read() as connection:
+            known = objects.by_ids(connection, object_ids)
+            batch = [stored for stored in known if stored.state is ObjectState.RECEIVED]
+            looping = self._looping(connection, batch)
+        results = [self._route_one(stored, table, looping=stored.id in looping) for stored in batch]
+        with self._ledger.write() as connection:
+            recorded = objects.record_routing(connection, results)
+        # Only now: what a failed transaction leaves behind is for the restart scan to remove.
+        self._spool.settled(item.id for result in results for item in result.derived)
+        took = (time.monotonic() - started) / max(1, len(results))
+        destinations: set[str] = set()
+        for result in results:
+            if result.object_id not in recorded:  # another worker was faster
+                self._spool.store.delete(item.id for item in result.derived)
+                continue
+            metrics.OBJECTS_ROUTED.labels(result.state.value).inc()
+            metrics.ROUTE_SECONDS.observe(took)
+            destinations.update(delivery.destination for delivery in result.deliveries)
+        return frozenset(destinations)
+
+    def hold(self, object_id: str, reason: str) -> None:
+        """Set an object aside that could not be routed, for a person to look at."""
+        result = RoutingResult(object_id=object_id, state=ObjectState.HELD, reason=reason)
+        with self._ledger.write() as connection:
+            objects.record_routing(connection, [result])
+        metrics.OBJECTS_ROUTED.labels(result.state.value).inc()
+
+    def _looping(self, connection: Connection, batch: Sequence[StoredObject]) -> frozenset[str]:
+        """Ids of objects whose SOP instance has come so often that routers seem to circle it."""
+        loops = self._policy.loops
+        # What a person has given back to routing is not held a second time.
+        suspects = {stored.sop_instance_uid for stored in batch if stored.generation == 0}
+        counts = objects.receptions_since(connection, suspects, int(loops.within * 1000))
+        return frozenset(
+            stored.id
+            for stored in batch
+            if stored.generation == 0 and counts.get(stored.sop_instance_uid, 0) >= loops.receptions
+        )
+
+    def _came_before(self, stored: StoredObject) -> bool:
+        """Whether an earlier reception brought the same SOP instance with the same bytes."""
+        with self._ledger.read() as connection:
+            return objects.has_earlier_copy(connection, stored)
+
+    def _route_one(
+        self, stored: StoredObject, table: RouteTable, *, looping: bool
+    ) -> RoutingResult:
+        if self._policy.ignore_identical and self._came_before(stored):
+            return RoutingResult(
+                object_id=stored.id, state=ObjectState.DISCARDED, reason="identical_came_before"
+            )
+        if looping:
+            log.error("object circles between routers; held", object_id=stored.id)
+            metrics.LOOPS.labels(stored.listener or "").inc()
+            return _held(stored, table, "loop")
+        try:
+            with open_header(self._spool.store, stored) as header:
+                return self._decide(stored, table, header)
+        except MalformedDataSet as error:
+            log.warning("object held: malformed", object_id=stored.id, offset=error.offset)
+            return _held(stored, table, "malformed", f"offset {error.offset}: {error.reason}")
+        except FileNotFoundError:
+            log.error("object held: its file is gone", object_id=stored.id)
+            return _held(stored, table, "file_missing")
+
+    def _decide(self, stored: StoredObject, table: RouteTable, header: Header) -> RoutingResult:
+        known_as = identifiers(header.data_set)
+        verdict = match(table, header.facts)
+        if verdict.unrouted:
+            return self._unrouted(stored, table, known_as)
+        derived: dict[str, DerivedObject] = {}
+        deliveries: dict[str, NewDelivery] = {}
+        failures: list[str] = []
+        for dispatch in verdict.dispatches:
+            try:
+                payload_id = self._payload(stored, header, dispatch, derived)
+            except EditFailed as error:
+                log.warning("edit failed", object_id=stored.id, route=dispatch.route)
+                failures.append(f"{dispatch.route}: {error}")
+                continue
+            for destination in dispatch.destinations:
+                # Two routes to one destination: the first in the list decides.
+                deliveries.setdefault(destination, _delivery(dispatch, destination, payload_id))
+        return RoutingResult(
+            object_id=stored.id,
+            state=ObjectState.HELD if failures else ObjectState.ROUTED,
+            reason="edit_failed" if failures else None,
+            identifiers=known_as,
+            rules_version=table.version,
+            derived=tuple(derived.values()),
+            deliveries=tuple(deliveries.values()),
+            detail="; ".join(failures) or None,
+        )
+
+    def _payload(
+        self,
+        stored: StoredObject,
+        header: Header,
+        dispatch: Dispatch,
+        derived: dict[str, DerivedObject],
+    ) -> str:
+        """The id of the object to send; equal edits share one derived object."""
+        if not dispatch.edits:
+            return stored.id
+        if dispatch.edits_key not in derived:
+            edited = apply_edits(dispatch.edits, header.data_set, record=dispatch.record)
+            derived[dispatch.edits_key] = write_derived(self._spool, header.data_set, edited)
+        return derived[dispatch.edits_key].id
+
+    def _unrouted(
+        self, stored: StoredObject, table: RouteTable, known_as: Identifiers
+    ) -> RoutingResult:
+        choice = self._policy.on_no_match
+        deliveries: tuple[NewDelivery, ...] = ()
+        state = _ON_NO_MATCH.get(choice, ObjectState.ROUTED)
+        if state is ObjectState.ROUTED:
+            deliveries = (
+                NewDelivery(
+                    destination=choice,
+                    route=NO_ROUTE,
+                    payload_id=stored.id,
+                    priority=PRIORITIES["routine"],
+                ),
+            )
+        return RoutingResult(
+            object_id=stored.id,
+            state=state,
+            reason="no_route_matched",
+            identifiers=known_as,
+            rules_version=table.version,
+            deliveries=deliveries,
+        )
+
+
+def _delivery(dispatch: Dispatch, destination: str, payload_id: str) -> NewDelivery:
+    return NewDelivery(
+        destination=destination,
+        route=dispatch.route,
+        payload_id=payload_id,
+        priority=PRIORITIES[dispatch.priority],
+    )
+
+
+def _held(
+    stored: StoredObject, table: RouteTable, reason: str, detail: str | None = None
+) -> RoutingResult:
+    return RoutingResult(
+        object_id=stored.id,
+        state=ObjectState.HELD,
+        reason=reason,
+        rules_version=table.version,
+        detail=detail,
+    )

@@ -1,0 +1,83 @@
+"""The header of a stored object, as rules see it; pixel data is never read."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from router.ledger import Identifiers, StoredObject
+from router.store import Store
+from rules.encoded import EncodedDataSet, MalformedDataSet
+from rules.facts import Facts, FileFacts, SourceFacts
+from rules.tags import AttributePath
+
+_STUDY = AttributePath.parse("StudyInstanceUID")
+_SERIES = AttributePath.parse("SeriesInstanceUID")
+_PATIENT = AttributePath.parse("PatientID")
+_ACCESSION = AttributePath.parse("AccessionNumber")
+
+_UID_LENGTH = 64
+_TEXT_LENGTH = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """A stored object's data set, readable as far as it is not damaged, and its facts."""
+
+    data_set: EncodedDataSet
+    facts: Facts
+
+
+@contextmanager
+def open_header(store: Store, stored: StoredObject) -> Iterator[Header]:
+    """Map the file and present it to the rules. OSError if the store does not have it."""
+    with (
+        store.open(stored.id) as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
+    ):
+        data_set = EncodedDataSet.read(
+            content, stored.transfer_syntax_uid, offset=stored.data_set_offset
+        )
+        try:
+            yield Header(data_set=data_set, facts=_facts(data_set, stored))
+        finally:
+            data_set.close()
+
+
+def _facts(data_set: EncodedDataSet, stored: StoredObject) -> Facts:
+    return Facts(
+        attributes=data_set,
+        source=SourceFacts(
+            calling_ae_title=stored.calling_ae_title or "",
+            called_ae_title=stored.called_ae_title or "",
+            address=stored.peer_address or "",
+            listener=stored.listener or "",
+            tls_subject=stored.tls_subject,
+        ),
+        file=FileFacts(
+            sop_class_uid=stored.sop_class_uid,
+            transfer_syntax_uid=stored.transfer_syntax_uid,
+            size=stored.size,
+        ),
+    )
+
+
+def identifiers(data_set: EncodedDataSet) -> Identifiers:
+    """What a person looks an object up by; what cannot be read is None."""
+    return Identifiers(
+        study_instance_uid=_first(data_set, _STUDY, _UID_LENGTH),
+        series_instance_uid=_first(data_set, _SERIES, _UID_LENGTH),
+        patient_id=_first(data_set, _PATIENT, _TEXT_LENGTH),
+        accession_number=_first(data_set, _ACCESSION, _TEXT_LENGTH),
+    )
+
+
+def _first(data_set: EncodedDataSet, path: AttributePath, most: int) -> str | None:
+    try:
+        values = data_set.values(path)
+    except MalformedDataSet:
+        return None
+    # Longer than the standard allows: kept as far as the column goes, to be found by its start.
+    return values[0][:most] if values and values[0] else None

@@ -1,0 +1,82 @@
+"""The command `dicom-router`: mounts `router.cli` and adds what runs processes."""
+
+from __future__ import annotations
+
+import gc
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import typer
+
+from router.cli import app
+from router.cli.options import ConfigOption, Exit, fail, open_site
+
+if TYPE_CHECKING:
+    from router.config import Site
+    from workers.embedded import Embedded
+
+SWITCH_SECONDS = 0.001
+"""How long one Python thread may keep the others waiting. The default of 5 ms is longer than it
+takes to receive an object."""
+
+
+@app.command()
+def run(config: ConfigOption = None) -> None:
+    """Run everything in this process: receive, route, deliver, until SIGTERM or Ctrl-C."""
+    from router import logs
+
+    site = open_site(config)
+    logs.configure(level=site.log.level, style=site.log.format)
+    sys.setswitchinterval(SWITCH_SECONDS)
+    embedded = _build(site)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        embedded.start()
+    except OSError as error:
+        fail(Exit.FAILED, f"cannot start: {error}")
+    # What lives now lives until the end: the collector need not look at it again.
+    gc.freeze()
+    _greet(embedded)
+    stop.wait()
+    typer.echo("stopping: open associations and deliveries in hand are finished first", err=True)
+    embedded.stop()
+
+
+def _build(site: Site) -> Embedded:
+    from router.ledger import LedgerError
+    from rules.documents import DocumentError
+    from workers.embedded import Embedded
+
+    try:
+        return Embedded(site)
+    except DocumentError as error:
+        fail(Exit.USAGE, str(error))
+    except (LedgerError, OSError) as error:
+        fail(Exit.UNAVAILABLE, f"cannot start: {error}")
+
+
+def _greet(embedded: Embedded) -> None:
+    """Say where we listen and what to type next; the last line says that all is up."""
+    for listener in embedded.site.listeners:
+        port = embedded.ingress.acceptors[listener.name].port
+        tls = " (TLS)" if listener.tls else ""
+        typer.echo(f"listening as {listener.ae_title} on {listener.bind}:{port}{tls}")
+    for destination in embedded.site.destinations:
+        typer.echo(f"destination {destination.name} ({destination.kind})")
+    if not embedded.site.sources:
+        typer.echo("warning: no `sources` are listed: anyone may send", err=True)
+    typer.echo("ready")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    """The console script."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""The routing task: a verdict for each object of a ticket, then a bell for each destination."""
+
+from __future__ import annotations
+
+import time
+
+from router import metrics
+from router.broker import Broker, BrokerUnavailable
+from router.ledger import LedgerUnavailable
+from router.logs import get_logger
+from router.routing.batch import Routing
+from router.tickets import EgressTicket, RoutingTicket
+
+LEDGER_PAUSES = (0.2, 1.0, 5.0)
+"""Waits before a ticket is left to the sweep because the ledger stays away."""
+
+log = get_logger("routing")
+
+
+class RoutingTask:
+    """Runs `Routing` on tickets; an object that breaks it is set aside, the others go on."""
+
+    def __init__(self, routing: Routing, broker: Broker) -> None:
+        self._routing = routing
+        self._broker = broker
+
+    def __call__(self, ticket: RoutingTicket) -> None:
+        for pause in LEDGER_PAUSES:
+            try:
+                self._ring(self._route(ticket))
+                return
+            except LedgerUnavailable as error:
+                log.warning("ledger away; routing waits", reason=str(error))
+                time.sleep(pause)
+
+    def _route(self, ticket: RoutingTicket) -> frozenset[str]:
+        try:
+            return self._routing.route(ticket.object_ids)
+        except LedgerUnavailable:
+            raise
+        except Exception:
+            log.exception("batch could not be routed; its objects are tried one by one")
+            return frozenset().union(*(self._route_alone(one) for one in ticket.object_ids))
+
+    def _route_alone(self, object_id: str) -> frozenset[str]:
+        try:
+            return self._routing.route([object_id])
+        except LedgerUnavailable:
+            raise
+        except Exception:
+            metrics.TASK_FAILURES.labels("routing").inc()
+            log.exception("object held: it could not be routed", object_id=object_id)
+            self._routing.hold(object_id, "routing_failed")
+            return frozenset()
+
+    def _ring(self, destinations: frozenset[str]) -> None:
+        for destination in destinations:
+            try:
+                self._broker.publish(EgressTicket(destination=destination))
+            except BrokerUnavailable as error:
+                log.warning("ticket not published; the sweep rings again", reason=str(error))
