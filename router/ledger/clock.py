@@ -19,7 +19,7 @@ class ledger_now(FunctionElement[int]):  # noqa: N801  (reads like SQL's now())
 
 @compiles(ledger_now, "sqlite")
 def _sqlite(element: ledger_now, compiler: SQLCompiler, **kw: object) -> str:
-    # unixepoch('subsec') needs SQLite 3.42; the Julian day keeps whole milliseconds since long before.
+    # unixepoch("subsec") needs SQLite 3.42; the Julian day has had whole milliseconds for long.
     return "CAST(round((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER)"
 
 

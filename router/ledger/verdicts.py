@@ -1,4 +1,4 @@
-"""Recording what routing decided: state, derived objects, deliveries and history, all or nothing."""
+"""Recording what routing decided: states, derived objects, deliveries and history at once."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
