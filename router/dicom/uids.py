@@ -1,0 +1,72 @@
+"""Unique identifiers that code speaks of by name; pydicom's dictionary knows the rest."""
+
+import re
+from typing import Final
+
+from pydicom._uid_dict import UID_dictionary
+
+# Ours, fixed for ever: 2.25 and a UUID drawn once (PS3.5 B.2).
+IMPLEMENTATION_CLASS_UID: Final = "2.25.272800865391500293163026327602754899798"
+IMPLEMENTATION_VERSION_NAME: Final = "DICOM_ROUTER_01"
+
+APPLICATION_CONTEXT: Final = "1.2.840.10008.3.1.1.1"
+VERIFICATION: Final = "1.2.840.10008.1.1"
+STORAGE_COMMITMENT_PUSH_MODEL: Final = "1.2.840.10008.1.20.1"
+STORAGE_COMMITMENT_PUSH_MODEL_INSTANCE: Final = "1.2.840.10008.1.20.1.1"
+STORAGE_SERVICE_CLASS: Final = "1.2.840.10008.4.2"
+MEDIA_STORAGE_DIRECTORY: Final = "1.2.840.10008.1.3.10"
+
+IMPLICIT_VR_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2"
+EXPLICIT_VR_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2.1"
+DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2.1.99"
+EXPLICIT_VR_BIG_ENDIAN: Final = "1.2.840.10008.1.2.2"
+
+LONGEST_UID = 64
+
+_COMPONENTS = re.compile(r"(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))*")
+
+_SOP_CLASSES = {
+    uid: name for uid, (name, kind, *_) in UID_dictionary.items() if kind.endswith("SOP Class")
+}
+
+STORAGE_SOP_CLASSES: Final[frozenset[str]] = frozenset(
+    uid
+    for uid, name in _SOP_CLASSES.items()
+    if "Storage" in name and "Storage Commitment" not in name and uid != MEDIA_STORAGE_DIRECTORY
+)
+"""The standard's storage SOP classes, retired ones included (PS3.6 annex A)."""
+
+_OTHER_SOP_CLASSES = frozenset(uid for uid, name in _SOP_CLASSES.items() if name)
+_OTHER_SOP_CLASSES -= STORAGE_SOP_CLASSES
+
+TRANSFER_SYNTAXES: Final[frozenset[str]] = frozenset(
+    uid for uid, (_, kind, *_) in UID_dictionary.items() if kind == "Transfer Syntax"
+)
+"""The standard's transfer syntaxes, retired ones included (PS3.6 annex A)."""
+
+
+def is_valid_uid(uid: str) -> bool:
+    """Return whether `uid` is well formed: at most 64 characters, numbers without leading zeros
+    joined by dots (PS3.5 9.1)."""
+    return len(uid) <= LONGEST_UID and _COMPONENTS.fullmatch(uid) is not None
+
+
+def is_standard_storage(uid: str) -> bool:
+    """Return whether `uid` is a storage SOP class of the standard."""
+    return uid in STORAGE_SOP_CLASSES
+
+
+def may_be_storage(uid: str) -> bool:
+    """Return whether `uid` can be stored: a storage SOP class of the standard, or a class the
+    dictionary does not know (private, or newer than the dictionary)."""
+    return uid not in _OTHER_SOP_CLASSES
+
+
+def encode_uid(uid: str) -> bytes:
+    """Return a UID as PDUs and items hold it, without padding; ValueError when not ISO 8859-1."""
+    return uid.encode("latin-1")
+
+
+def decode_uid(field: bytes | memoryview) -> str:
+    """Return the UID in a field, without the padding (NUL, or spaces as some write) behind it."""
+    return str(field, "latin-1").rstrip("\0 ")
