@@ -1,1 +1,1 @@
-"""Runs the router: the processes, the Celery tasks and the composition root. No policy lives here."""
+"""Runs the router: processes, Celery tasks and the composition root. No policy lives here."""

@@ -6,11 +6,12 @@ A refusal carries what A-ASSOCIATE-RJ says (PS3.8 table 9-21) and a bounded word
 from __future__ import annotations
 
 import fnmatch
+import functools
 import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from router.config import IpNetwork, Listener, Source
+from router.config import Listener, Source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +98,7 @@ def _misfit(caller: Caller, listener: Listener, source: Source) -> tuple[int, Re
         return (0, CALLING_AE_UNKNOWN)
     if source.listeners and listener.name not in source.listeners:
         return (1, LISTENER_NOT_ALLOWED)
-    if source.hosts and not any(_host_fits(network, caller.address) for network in source.hosts):
+    if source.hosts and not any(_host_fits(host, caller.address) for host in source.hosts):
         return (2, ADDRESS_NOT_ALLOWED)
     if source.tls_subject is not None and not _subject_fits(source.tls_subject, caller.tls_subject):
         return (3, TLS_SUBJECT_NOT_ALLOWED)
@@ -108,12 +109,18 @@ def _subject_fits(pattern: str, subject: str | None) -> bool:
     return subject is not None and fnmatch.fnmatchcase(subject, pattern)
 
 
-def _host_fits(network: IpNetwork, address: str) -> bool:
-    """Whether the peer's address lies in the network.
+def _host_fits(host: str, address: str) -> bool:
+    """Whether the peer's address lies in `host`, an address or a network.
 
     An IPv4 peer of a dual-stack socket shows as ::ffff:a.b.c.d and counts as IPv4.
     """
     peer = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(peer, ipaddress.IPv6Address) and peer.ipv4_mapped is not None:
         peer = peer.ipv4_mapped
+    network = _network(host)
     return peer.version == network.version and peer in network
+
+
+@functools.lru_cache(maxsize=1024)
+def _network(host: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    return ipaddress.ip_network(host)
