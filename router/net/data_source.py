@@ -1,0 +1,88 @@
+"""Where the bytes of a data set come from when it is sent: memory, files, or both by turns.
+
+Files are read in blocks and written together with their PDU headers in one call. Measured on
+loopback with 525 KB objects that beat `sendfile` at every PDU length: 11,700 to 8,200 objects/s at
+1 MiB, 8,800 to 4,500 at 128 KiB, 8,500 to 3,700 at 16 KiB. A mapped file would spare the copy, but
+kills the process when the file is cut short meanwhile.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from router.net.errors import DataSourceFailed
+from router.net.wire import Buffer
+
+# What one association reads of a file at once; large enough for most objects to go in one write.
+BLOCK_LENGTH: Final = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class FileSlice:
+    """`length` bytes from `offset` on of an open file; the file's position does not matter."""
+
+    fd: int
+    offset: int
+    length: int
+
+
+DataSource: TypeAlias = Buffer | FileSlice | Sequence[Buffer | FileSlice]
+
+
+def length_of(data: DataSource) -> int:
+    """How many bytes the data set has."""
+    return sum(_piece_length(piece) for piece in _pieces(data))
+
+
+class BlockReader:
+    """Hands out a data source block by block. A block of a file is overwritten by the next one."""
+
+    def __init__(self, data: DataSource, scratch: bytearray) -> None:
+        self._pieces = [piece for piece in _pieces(data) if _piece_length(piece)]
+        self._pieces.reverse()
+        self._scratch = memoryview(scratch)
+        self._scratch_taken = False
+
+    def overwrites(self) -> bool:
+        """Whether the next block takes the place of one handed out since `reuse`."""
+        return self._scratch_taken and isinstance(self._pieces[-1], FileSlice)
+
+    def reuse(self) -> None:
+        """Nothing handed out so far is needed any more."""
+        self._scratch_taken = False
+
+    def next_block(self) -> memoryview:
+        """The next bytes, never none; DataSourceFailed when a file does not have them."""
+        piece = self._pieces.pop()
+        if not isinstance(piece, FileSlice):
+            return memoryview(piece)
+        self._scratch_taken = True
+        wanted = self._scratch[: piece.length]
+        count = _read(piece, wanted)
+        if count < piece.length:
+            rest = FileSlice(piece.fd, piece.offset + count, piece.length - count)
+            self._pieces.append(rest)
+        return wanted[:count]
+
+
+def _read(piece: FileSlice, into: memoryview) -> int:
+    try:
+        count = os.preadv(piece.fd, [into], piece.offset)
+    except OSError as error:
+        raise DataSourceFailed(f"the file cannot be read: {error.strerror}") from error
+    if not count:
+        raise DataSourceFailed("the file is shorter than it was")
+    return count
+
+
+def _pieces(data: DataSource) -> Sequence[Buffer | FileSlice]:
+    if isinstance(data, bytes | bytearray | memoryview | FileSlice):
+        return (data,)
+    return data
+
+
+def _piece_length(piece: Buffer | FileSlice) -> int:
+    if isinstance(piece, FileSlice):
+        return piece.length
+    return piece.nbytes if isinstance(piece, memoryview) else len(piece)
