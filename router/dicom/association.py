@@ -10,7 +10,18 @@ from collections.abc import Iterator, Mapping
 from router.dicom.command_sets import decode_command, encode_command
 from router.dicom.commands import Command
 from router.dicom.errors import LocalProtocolError, RemoteProtocolError
-from router.dicom.events import Closed, CommandReceived, DataReceived, Event
+from router.dicom.events import (
+    Aborted,
+    AssociationAccepted,
+    AssociationRejected,
+    AssociationRequested,
+    Closed,
+    CommandReceived,
+    DataReceived,
+    Event,
+    Released,
+    ReleaseRequested,
+)
 from router.dicom.limits import LARGEST_SENT_PDU, Limits, Timers
 from router.dicom.negotiation import NegotiatedContext, negotiated_contexts
 from router.dicom.pdu_stream import Arrival, PduStream
@@ -20,6 +31,20 @@ from router.dicom.reasons import AbortReason, AbortSource
 from router.dicom.receive_buffer import ReceiveBuffer
 from router.dicom.states import Cause, State
 from router.dicom.upper_layer import UpperLayer
+
+__all__ = [
+    "Aborted",
+    "Association",
+    "AssociationAccepted",
+    "AssociationRejected",
+    "AssociationRequested",
+    "Closed",
+    "CommandReceived",
+    "DataReceived",
+    "Event",
+    "ReleaseRequested",
+    "Released",
+]
 
 _FRAGMENT_OVERHEAD = 6  # of a P-DATA-TF's length: item length, context, control header
 _NO_CONTEXTS: Mapping[int, NegotiatedContext] = {}
