@@ -44,6 +44,8 @@ __all__ = [
     "extend_leases",
     "give_back",
     "has_due",
+    "has_expired_leases",
+    "has_expired_leases",
     "hold",
     "lease_due",
     "record_outcomes",
@@ -308,12 +310,32 @@ def give_back(conn: Connection, owner: str, ids: Sequence[int]) -> int:
     )
 
 
+_HAS_EXPIRED = select(
+    select(DELIVERIES.c.id).where(LEASED, DELIVERIES.c.lease_until < NOW).exists()
+)
+
+
+def has_expired_leases(conn: Connection) -> bool:
+    """Whether `expire_leases` would find any; a read, so that an idle router writes nothing."""
+    return bool(conn.scalar(_HAS_EXPIRED))
+
+
 _EXPIRE = (
     update(DELIVERIES)
     .where(LEASED, DELIVERIES.c.lease_until < NOW)
     .values(state="waiting", lease_owner=None, lease_until=NOTHING)
     .returning(DELIVERIES.c.id, DELIVERIES.c.destination, DELIVERIES.c.attempts)
 )
+
+
+_HAS_EXPIRED = select(
+    select(DELIVERIES.c.id).where(LEASED, DELIVERIES.c.lease_until < NOW).exists()
+)
+
+
+def has_expired_leases(conn: Connection) -> bool:
+    """Whether there is anything to expire; a read, so that sweeping need not write."""
+    return bool(conn.scalar(_HAS_EXPIRED))
 
 
 def expire_leases(conn: Connection) -> list[str]:

@@ -6,10 +6,10 @@ Routing's results are recorded in `verdicts`; deliveries have a module of their 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, RowMapping, bindparam, func, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, func, insert, select, update
 
 from router.ledger.clock import ledger_now
-from router.ledger.models import INTAKE_MARKS, OBJECTS, ObjectState
+from router.ledger.models import INTAKE_MARKS, OBJECT_EVENTS, OBJECTS, ObjectState
 from router.ledger.statements import CHUNK, NOTHING, NOW, UNFINISHED, InsertNew, constant
 from router.ledger.texts import bounded, required
 from router.ledger.verdicts import record_routing
@@ -20,9 +20,12 @@ __all__ = [
     "by_ids",
     "checkpoint",
     "forgettable",
+    "has_earlier_copy",
+    "has_earlier_copy",
     "insert_received",
+    "is_known",
+    "is_known",
     "known_ids",
-    "latest_copy",
     "mark_forgotten",
     "receptions_since",
     "record_routing",
@@ -146,23 +149,37 @@ def by_ids(conn: Connection, ids: Sequence[str]) -> list[StoredObject]:
     return [found[object_id] for object_id in ids if object_id in found]
 
 
-_LATEST = (
-    select(*STORED_COLUMNS)
-    .where(
-        OBJECTS.c.sop_instance_uid == bindparam("sop_instance_uid"),
+# A copy counts while its bytes are here and something is, or may yet be, done with them.
+_COPIES = select(OBJECTS.c.id).where(
+    OBJECTS.c.sop_instance_uid == bindparam("sop_instance_uid"),
+    OBJECTS.c.derived_from.is_(None),
+    OBJECTS.c.state.not_in([constant("failed"), constant("forgotten")]),
+)
+_IS_KNOWN = select(_COPIES.exists())
+_HAS_EARLIER = select(
+    _COPIES.where(
+        OBJECTS.c.state != constant("discarded"),
         OBJECTS.c.checksum == bindparam("checksum"),
-        OBJECTS.c.derived_from.is_(None),
-    )
-    .order_by(OBJECTS.c.recorded_at.desc(), OBJECTS.c.id.desc())
-    .limit(1)
+        OBJECTS.c.size == bindparam("size"),
+        OBJECTS.c.id < bindparam("id"),
+    ).exists()
 )
 
 
-def latest_copy(conn: Connection, sop_instance_uid: str, checksum: str) -> StoredObject | None:
-    """The newest received object with this SOP instance UID and these very data-set bytes."""
-    wanted = {"sop_instance_uid": sop_instance_uid, "checksum": checksum}
-    row = conn.execute(_LATEST, wanted).mappings().first()
-    return None if row is None else stored_object(row)
+def is_known(conn: Connection, sop_instance_uid: str) -> bool:
+    """Whether this SOP instance was received and has neither failed nor been forgotten."""
+    return bool(conn.scalar(_IS_KNOWN, {"sop_instance_uid": sop_instance_uid}))
+
+
+def has_earlier_copy(conn: Connection, stored: StoredObject) -> bool:
+    """Whether an earlier reception brought the same SOP instance with the same data-set bytes.
+
+    Of several identical objects exactly one, the one with the least id, has no earlier copy.
+    """
+    wanted = {
+        name: getattr(stored, name) for name in ("id", "sop_instance_uid", "checksum", "size")
+    }
+    return bool(conn.scalar(_HAS_EARLIER, wanted))
 
 
 _RECEPTIONS = (
@@ -206,28 +223,31 @@ def received_not_routed(conn: Connection, limit: int, older_than_ms: int) -> lis
     return list(conn.scalars(_NOT_ROUTED, wanted))
 
 
+_UNDECIDED = select(OBJECTS.c.id).where(
+    OBJECTS.c.id.in_(bindparam("ids", expanding=True)),
+    UNFINISHED,
+    OBJECTS.c.state != constant("received"),
+)
+_UNDECIDED = _UNDECIDED.with_for_update(key_share=True)
 _ROUTE_AGAIN = (
     update(OBJECTS)
-    .where(
-        OBJECTS.c.id.in_(bindparam("ids", expanding=True)),
-        UNFINISHED,
-        OBJECTS.c.state != constant("received"),
-    )
-    .values(
-        state="received",
-        reason=None,
-        recorded_at=NOW,
-        generation=OBJECTS.c.generation + 1,
-    )
+    .where(OBJECTS.c.id.in_(bindparam("ids", expanding=True)))
+    .values(state="received", reason=None, generation=OBJECTS.c.generation + 1)
 )
+_EVENTS = insert(OBJECT_EVENTS).values(at=NOW)
 
 
 def route_again(conn: Connection, ids: Sequence[str]) -> int:
     """Give held, failed and unrouted objects back to routing. Returns how many there were."""
-    return sum(
-        conn.execute(_ROUTE_AGAIN, {"ids": ids[start : start + CHUNK]}).rowcount
-        for start in range(0, len(ids), CHUNK)
-    )
+    changed = 0
+    for start in range(0, len(ids), CHUNK):
+        found = list(conn.scalars(_UNDECIDED, {"ids": ids[start : start + CHUNK]}))
+        if found:
+            conn.execute(_ROUTE_AGAIN, {"ids": found})
+            kind = {"kind": "received", "reason": "routed_again"}
+            conn.execute(_EVENTS, [{"object_id": object_id, **kind} for object_id in found])
+        changed += len(found)
+    return changed
 
 
 _FORGETTABLE = (
