@@ -6,7 +6,7 @@ import re
 import types
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -65,7 +65,7 @@ def _found(detail: ErrorDetails) -> str:
     if isinstance(value, Mapping):
         return ", found a mapping"
     if isinstance(value, list | tuple):
-        return ", found a list"
+        return ", found a list" if value else ", found an empty list"
     return f", found {_shown(value)!r}"
 
 
@@ -116,6 +116,9 @@ def _step(kind: Any, step: str | int) -> list[Any]:
         for name, info in kind.model_fields.items():
             if step in (name, info.alias):
                 return list(_alternatives(info.annotation))
+        if kind.model_config.get("extra") == "allow" and isinstance(step, str):
+            extra = get_type_hints(kind)["__pydantic_extra__"]
+            return list(_alternatives(get_args(extra)[-1]))
         return list(_alternatives(kind)) if step == kind.__name__ else []
     origin, arguments = get_origin(kind), get_args(kind)
     if isinstance(origin, type) and issubclass(origin, Mapping) and isinstance(step, str):

@@ -1,0 +1,79 @@
+"""What a rule may ask about an object: its attributes, its file, and where it came from.
+
+Values are text: decoded by the object's character set, padding taken off, numbers as written (of
+binary attributes as Python prints them), one for each value of a multi-valued attribute. What
+holds no text (a sequence, bytes) has one value of any text for each item, so that `present` and
+`empty` can be asked of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, TypeAlias
+
+from rules.tags import AttributePath, parse_path
+
+Values: TypeAlias = tuple[str, ...]
+
+
+class Attributes(Protocol):
+    """The header of one object."""
+
+    def values(self, path: AttributePath) -> Values | None:
+        """The values; () when the attribute is there and empty, None when it is absent.
+
+        Of a path with several steps: the values in all items; None when it is in none.
+        """
+
+    def vr(self, path: AttributePath) -> str | None:
+        """The value representation as the object has it; None when absent or not to be known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceFacts:
+    """Who sent the object, and how. AE titles without padding; the address without a port."""
+
+    calling_ae_title: str
+    called_ae_title: str
+    address: str
+    listener: str
+    user: str | None = None
+    tls_subject: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileFacts:
+    """The object as a file; `size` is that of the data set in bytes."""
+
+    sop_class_uid: str
+    transfer_syntax_uid: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """All that is known of one object when its route is decided."""
+
+    attributes: Attributes
+    source: SourceFacts
+    file: FileFacts
+
+
+@dataclass(frozen=True, slots=True)
+class MappingAttributes:
+    """Attributes from a mapping of names (as rules write them) to text or texts."""
+
+    given: Mapping[str, str | Values]
+    _values: dict[AttributePath, Values] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, value in self.given.items():
+            values = (value,) if isinstance(value, str) else tuple(value)
+            self._values[parse_path(name)] = () if values == ("",) else values
+
+    def values(self, path: AttributePath) -> Values | None:
+        return self._values.get(path)
+
+    def vr(self, path: AttributePath) -> str | None:
+        return path.vr if path in self._values else None
