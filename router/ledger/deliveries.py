@@ -45,7 +45,6 @@ __all__ = [
     "give_back",
     "has_due",
     "has_expired_leases",
-    "has_expired_leases",
     "hold",
     "lease_due",
     "record_outcomes",
@@ -326,16 +325,6 @@ _EXPIRE = (
     .values(state="waiting", lease_owner=None, lease_until=NOTHING)
     .returning(DELIVERIES.c.id, DELIVERIES.c.destination, DELIVERIES.c.attempts)
 )
-
-
-_HAS_EXPIRED = select(
-    select(DELIVERIES.c.id).where(LEASED, DELIVERIES.c.lease_until < NOW).exists()
-)
-
-
-def has_expired_leases(conn: Connection) -> bool:
-    """Whether there is anything to expire; a read, so that sweeping need not write."""
-    return bool(conn.scalar(_HAS_EXPIRED))
 
 
 def expire_leases(conn: Connection) -> list[str]:
