@@ -75,7 +75,7 @@ def open_ledger(site: "Site") -> Iterator["Ledger"]:
     """The site's ledger, whose schema is up to date; or the end of the command."""
     from router.ledger import Ledger, LedgerError
 
-    _refuse_missing_file(site)
+    refuse_missing_ledger(site)
     try:
         ledger = Ledger(site.ledger)
         try:
@@ -87,7 +87,7 @@ def open_ledger(site: "Site") -> Iterator["Ledger"]:
         fail(Exit.UNAVAILABLE, f"the ledger cannot be used: {error}")
 
 
-def _refuse_missing_file(site: "Site") -> None:
+def refuse_missing_ledger(site: "Site") -> None:
     """To look at a ledger must not make one: SQLite would create an empty file."""
     name = site.ledger.removeprefix("sqlite:///")
     if name != site.ledger and not os.path.exists(name):
