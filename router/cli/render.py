@@ -12,6 +12,7 @@ import typer
 
 Cell: TypeAlias = str | int | None
 
+_MOMENTS = frozenset({"at", "down_since", "lease_until", "owed_since"})
 _UNITS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 
 
@@ -40,6 +41,22 @@ def shown(cell: Cell) -> str:
     """A cell's text: nothing that a terminal would obey, whatever a file's header holds."""
     text = "-" if cell is None else str(cell)
     return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)
+
+
+def plain(value: object) -> object:
+    """Dataclasses as JSON objects, their times (milliseconds in the ledger) as ISO 8601."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+        return {name: _time_or_plain(name, field) for name, field in fields.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return [plain(item) for item in value]
+    return value
+
+
+def _time_or_plain(name: str, value: object) -> object:
+    if isinstance(value, int) and (name.endswith("_at") or name in _MOMENTS):
+        return iso(value)
+    return plain(value)
 
 
 def iso(ms: int | None) -> str | None:

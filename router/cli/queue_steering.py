@@ -1,0 +1,246 @@
+"""What a person does about the queue: retry, hold, release, cancel; stop, start; reroute.
+
+Each changes rows in batches, every batch a transaction of its own, and leaves a line of history
+with the person's name. Deliveries under way are left alone.
+"""
+
+import getpass
+import sys
+from collections.abc import Callable
+from typing import Annotated, Protocol
+
+import typer
+from sqlalchemy import Connection
+
+from router.cli.options import ConfigOption, Exit, JsonOption, fail, open_ledger, open_site
+from router.cli.queue_filters import (
+    DestinationOption,
+    IdsArgument,
+    ObjectOption,
+    OlderOption,
+    ReasonOption,
+    RouteOption,
+    SopInstanceOption,
+    StateOption,
+    StudyOption,
+    chosen,
+    known_destination,
+    restricts,
+)
+from router.cli.render import say_json
+from router.ledger import (
+    DeliveryFilter,
+    Ledger,
+    ObjectState,
+    deliveries,
+    destinations,
+    objects,
+    queries,
+)
+
+AllOption = Annotated[bool, typer.Option("--all", help="All of them, in place of a filter.")]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+DestinationArgument = Annotated[str, typer.Argument(help="The destination's name.")]
+PAGE = 500
+
+
+class Change(Protocol):
+    """A function of `router.ledger.deliveries`: how many rows it changed, 0 when none is left."""
+
+    def __call__(self, conn: Connection, chosen: DeliveryFilter, *, by: str) -> int: ...
+
+
+def _steering(change: Change, done: str, words: str, *, asks: bool = False) -> Callable[..., None]:
+    """A command that applies `change` to what its options choose."""
+
+    def command(
+        ctx: typer.Context,
+        ids: IdsArgument = None,
+        destination: DestinationOption = None,
+        state: StateOption = None,
+        route: RouteOption = None,
+        reason: ReasonOption = None,
+        object_id: ObjectOption = None,
+        sop_instance: SopInstanceOption = None,
+        study: StudyOption = None,
+        older: OlderOption = None,
+        everything: AllOption = False,
+        yes: YesOption = False,
+        config: ConfigOption = None,
+        as_json: JsonOption = False,
+    ) -> None:
+        config, as_json = config or ctx.obj[0], as_json or ctx.obj[1]
+        wanted = chosen(
+            ids=ids,
+            destination=destination,
+            states=state,
+            route=route,
+            reason=reason,
+            object_id=object_id,
+            sop_instance=sop_instance,
+            study=study,
+            older=older,
+        )
+        if restricts(wanted) == everything:
+            fail(Exit.USAGE, "say which deliveries, or --all; not both")
+        site = open_site(config)
+        with open_ledger(site) as ledger:
+            if destination is not None:
+                known_destination(site, ledger, destination)
+            if asks and not yes:
+                _ask(ledger, wanted)
+            changed = _apply(ledger, change, wanted)
+            if change is deliveries.retry:
+                _probe_now(ledger, destination)
+        _say_changed(done, changed, as_json, "delivery")
+
+    command.__doc__ = words
+    return command
+
+
+def _apply(ledger: Ledger, change: Change, wanted: DeliveryFilter) -> int:
+    changed, by = 0, operator()
+    while True:
+        with ledger.write() as connection:
+            now = change(connection, wanted, by=by)
+        changed += now
+        if not now:
+            return changed
+        _progress(changed)
+
+
+def _ask(ledger: Ledger, wanted: DeliveryFilter) -> None:
+    with ledger.read() as connection:
+        some = len(queries.queue_list(connection, wanted, limit=PAGE))
+    count = f"{PAGE} or more" if some == PAGE else str(some)
+    if not sys.stdin.isatty():
+        fail(Exit.USAGE, f"this gives up {count} deliveries: say --yes")
+    typer.confirm(f"Give up {count} deliveries for good?", abort=True)
+
+
+def _probe_now(ledger: Ledger, destination: str | None) -> None:
+    """A person who retries does not want to wait for the next probe of a dead destination."""
+    with ledger.write() as connection:
+        names = [item.name for item in destinations.all_health(connection) if not item.up]
+        for name in names if destination is None else [destination]:
+            destinations.probe_now(connection, name)
+
+
+def stop(
+    ctx: typer.Context,
+    destination: DestinationArgument,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Send nothing more to a destination until `start`; what it is owed waits."""
+    _set_held(ctx, destination, config, as_json, held=True)
+
+
+def start(
+    ctx: typer.Context,
+    destination: DestinationArgument,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Send to a destination again, at once if it was thought to be down."""
+    _set_held(ctx, destination, config, as_json, held=False)
+
+
+def _set_held(
+    ctx: typer.Context, name: str, config: ConfigOption, as_json: bool, *, held: bool
+) -> None:
+    config, as_json = config or ctx.obj[0], as_json or ctx.obj[1]
+    site = open_site(config)
+    with open_ledger(site) as ledger:
+        known_destination(site, ledger, name)
+        with ledger.write() as connection:
+            if held:
+                destinations.hold(connection, name)
+            else:
+                destinations.release(connection, name)
+                destinations.probe_now(connection, name)
+    if as_json:
+        say_json({"destination": name, "held": held})
+    else:
+        typer.echo(f"{name}: {'stopped' if held else 'started'}")
+
+
+def reroute(
+    ctx: typer.Context,
+    ids: Annotated[
+        list[str] | None, typer.Argument(metavar="OBJECT", help="Ids of objects.")
+    ] = None,
+    state: Annotated[
+        ObjectState | None, typer.Option("--state", "-s", help="All unrouted, held or failed.")
+    ] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Give unrouted, held and failed objects back to the rules, as these are now."""
+    config, as_json = config or ctx.obj[0], as_json or ctx.obj[1]
+    if bool(ids) == (state is not None):
+        fail(Exit.USAGE, "name objects, or a state with --state; not both")
+    with open_ledger(open_site(config)) as ledger:
+        changed = _reroute_ids(ledger, ids) if ids else 0
+        if state is not None:
+            changed = _reroute_state(ledger, state)
+    _say_changed("rerouted", changed, as_json, "object")
+
+
+def _reroute_ids(ledger: Ledger, ids: list[str]) -> int:
+    with ledger.write() as connection:
+        return objects.route_again(connection, ids)
+
+
+def _reroute_state(ledger: Ledger, state: ObjectState) -> int:
+    changed, after = 0, ""
+    while True:
+        with ledger.write() as connection:
+            page = queries.objects_in(connection, state, limit=PAGE, after=after)
+            changed += objects.route_again(connection, [item.id for item in page])
+        if len(page) < PAGE:
+            return changed
+        after = page[-1].id
+        _progress(changed)
+
+
+def operator() -> str:
+    """Who does this, for the history."""
+    try:
+        return f"cli:{getpass.getuser()}"
+    except (KeyError, OSError):  # a container's user without a name
+        return "cli"
+
+
+def _progress(changed: int) -> None:
+    if sys.stderr.isatty():
+        typer.echo(f"\r{changed} …", err=True, nl=False)
+
+
+def _say_changed(done: str, changed: int, as_json: bool, what: str) -> None:
+    if as_json:
+        say_json({"done": done, "changed": changed})
+    else:
+        plural = {"delivery": "deliveries", "object": "objects"}[what]
+        typer.echo(f"{done} {changed} {what if changed == 1 else plural}")
+    if not changed:
+        raise typer.Exit(Exit.FAILED)
+
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "retry": _steering(
+        deliveries.retry,
+        "retried",
+        "Make held and failed deliveries due now, and those that wait for a later attempt.",
+    ),
+    "hold": _steering(
+        deliveries.hold, "held", "Keep waiting deliveries back until they are released."
+    ),
+    "release": _steering(deliveries.release, "released", "Make held deliveries due."),
+    "cancel": _steering(
+        deliveries.cancel, "cancelled", "Give up deliveries that are not under way.", asks=True
+    ),
+    "stop": stop,
+    "start": start,
+    "reroute": reroute,
+}

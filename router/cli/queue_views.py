@@ -1,0 +1,136 @@
+"""What `queue` and its sub-commands show."""
+
+from collections.abc import Sequence
+
+import typer
+
+from router.cli.render import duration, iso, plain, say_table, shown
+from router.ledger import PRIORITIES, Health, ObjectState, StoredObject
+from router.ledger.queries import AGE_BOUNDS_MS, QueuedDelivery, QueueSummary
+
+AGES = (*(duration(bound / 1000).split()[0] for bound in AGE_BOUNDS_MS), "older")
+"""What the columns of ages are called: younger than 5m, 15m, …, and the rest."""
+
+PRIORITY_WORDS = {number: word for word, number in PRIORITIES.items()}
+
+
+def summary_json(
+    names: Sequence[str],
+    summaries: Sequence[QueueSummary],
+    health: Sequence[Health],
+    waiting: dict[ObjectState, int],
+) -> dict[str, object]:
+    """The summary for programs."""
+    by_name = {item.name: item for item in health}
+    return {
+        "destinations": [
+            {
+                "health": plain(by_name.get(name, Health(name=name))),
+                "queue": {
+                    item.state.value: {
+                        "total": item.total,
+                        "ages": dict(zip(AGES, item.counts, strict=True)),
+                    }
+                    for item in summaries
+                    if item.destination == name
+                },
+            }
+            for name in _all_names(names, summaries)
+        ],
+        "objects": {state.value: count for state, count in waiting.items()},
+    }
+
+
+def say_summary(
+    names: Sequence[str],
+    summaries: Sequence[QueueSummary],
+    health: Sequence[Health],
+    waiting: dict[ObjectState, int],
+) -> None:
+    """Destinations against age, as Postfix's qshape; below it the objects that no one is owed."""
+    words = {item.name: health_words(item) for item in health}
+    rows: list[list[str | int | None]] = []
+    for name in _all_names(names, summaries):
+        how = words.get(name, "up")
+        of_name = [item for item in summaries if item.destination == name]
+        rows += [[name, item.state.value, item.total, *item.counts, how] for item in of_name]
+        if not of_name:
+            rows.append([name, "", 0, *([0] * len(AGES)), how])
+    say_table(["destination", "state", "total", *AGES, "health"], rows)
+    for state, count in waiting.items():
+        if state is ObjectState.RECEIVED:
+            typer.echo(f"{count} received and not yet routed")
+        else:
+            typer.echo(f"{count} {state.value}: see `dicom-router queue objects {state.value}`")
+
+
+def health_words(health: Health) -> str:
+    """How a destination does, in a few words."""
+    held = "stopped, " if health.held else ""
+    if health.up:
+        return f"{held}up" if not health.held else "stopped"
+    since = iso(health.down_since) or "?"
+    probe = duration((health.probe_in_ms or 0) / 1000)
+    return f"{held}down since {since}, {health.reason or 'unknown'}, next probe in {probe}"
+
+
+def say_queue(listed: Sequence[QueuedDelivery]) -> None:
+    """Deliveries, a line each."""
+    rows: list[list[str | int | None]] = [
+        [
+            item.id,
+            item.destination,
+            item.state.value,
+            PRIORITY_WORDS.get(item.priority, str(item.priority)),
+            iso(item.created_at),
+            item.attempts,
+            iso(item.next_attempt_at) if item.state.value == "waiting" else None,
+            item.reason,
+            item.route,
+            item.sop_instance_uid,
+        ]
+        for item in listed
+    ]
+    say_table(
+        [
+            "id",
+            "destination",
+            "state",
+            "priority",
+            "created",
+            "attempts",
+            "next attempt",
+            "reason",
+            "route",
+            "SOP instance",
+        ],
+        rows,
+    )
+
+
+def say_objects(listed: Sequence[StoredObject]) -> None:
+    """Objects, a line each."""
+    rows: list[list[str | int | None]] = [
+        [
+            item.id,
+            item.state.value,
+            item.reason,
+            iso(item.received_at),
+            item.listener,
+            item.calling_ae_title,
+            item.sop_instance_uid,
+        ]
+        for item in listed
+    ]
+    say_table(["id", "state", "reason", "received", "listener", "from", "SOP instance"], rows)
+
+
+def say_next_page(after: int | str, listed: int, limit: int) -> None:
+    """How to go on, if there may be more."""
+    if listed == limit:
+        typer.echo(f"the first {limit}; go on with --after {shown(after)}", err=True)
+
+
+def _all_names(names: Sequence[str], summaries: Sequence[QueueSummary]) -> list[str]:
+    """The site's destinations in its order, then those that only the ledger knows."""
+    return list(dict.fromkeys([*names, *(item.destination for item in summaries)]))
