@@ -12,6 +12,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, TypeAlias
 
 from rules.problems import Mistake, suggest
@@ -195,6 +196,15 @@ def _size(text: str) -> Keys:
 
 def _flag(text: str) -> Keys:
     return (text.casefold(),) if text.casefold() in ("true", "false") else ()
+
+
+def address_of(text: str) -> IPv4Address | IPv6Address | None:
+    """An IPv4 address that came in over an IPv6 socket is an IPv4 address."""
+    try:
+        address = ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
 
 
 def _nothing(text: str) -> Keys:

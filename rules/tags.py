@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
-from pydicom._dicom_dict import DicomDictionary
-from pydicom.datadict import keyword_dict
+from pydicom.datadict import get_entry, keyword_dict
 
 from rules.problems import Mistake, suggest
 
@@ -143,15 +142,15 @@ def _parse_tag(step: str, text: str) -> Tag:
 
 
 def _near(step: str, text: str) -> str | None:
-    near = suggest(step, _keywords())
+    near = suggest(step, keyword_dict)
     return text.replace(step, near, 1) if near else None
 
 
 @cache
-def _keywords() -> tuple[str, ...]:
-    """Current keywords first: a retired one is suggested only where nothing else is near."""
-    return tuple(entry[4] for entry in DicomDictionary.values() if entry[4])
-
-
 def _entry(tag: Tag) -> tuple[str, str, str, str, str] | None:
-    return None if tag.creator is not None else DicomDictionary.get(tag.number)
+    if tag.creator is not None:
+        return None
+    try:
+        return get_entry(tag.number)
+    except KeyError:
+        return None

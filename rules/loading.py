@@ -1,0 +1,171 @@
+"""From files to a route table, whole or not at all.
+
+Everything that is wrong in any of the files comes in one DocumentError: structure, names of
+attributes, values that do not fit, destinations that do not exist, names that are taken.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from rules.conditions import Compiler
+from rules.documents import Document, DocumentError, Problem, parse_document, suggest
+from rules.documents import load_document as load
+from rules.problems import Mistake, one_of_each
+from rules.routes import CompiledRoute, RouteTable
+from rules.schema import Route, RuleFile, edits_key
+from rules.verdict import Dispatch
+from rules.view import Slots
+
+TEST_ENDINGS = (".test.yaml", ".test.yml")
+ENDINGS = (".yaml", ".yml")
+
+
+def rule_files(folder: Path) -> list[Path]:
+    """The rule files of a folder in name order: *.yaml, *.yml; no tests, no hidden files."""
+    return [path for path in _yaml_files(folder) if not path.name.endswith(TEST_ENDINGS)]
+
+
+def scenario_files(folder: Path) -> list[Path]:
+    """The files with the users' tests: *.test.yaml."""
+    return [path for path in _yaml_files(folder) if path.name.endswith(TEST_ENDINGS)]
+
+
+def load_rules(folder: Path, *, destinations: Collection[str] | None) -> RouteTable:
+    """The table of a folder. Without `destinations` any name may be sent to (to look at rules
+    apart from their site). DocumentError with all problems of all files."""
+    if not folder.is_dir():
+        message = "there is no such folder of rules"
+        raise DocumentError([Problem(file=str(folder), line=1, column=1, key="", message=message)])
+    documents: list[Document] = []
+    problems: list[Problem] = []
+    for path in rule_files(folder):
+        try:
+            documents.append(load(path))
+        except DocumentError as error:
+            problems += error.problems
+    return _table(documents, problems, destinations)
+
+
+def rules_of_texts(
+    texts: Mapping[str, str], *, destinations: Collection[str] | None = None
+) -> RouteTable:
+    """The table of texts by file name, such as an earlier version in the ledger."""
+    documents = [parse_document(texts[name], name) for name in sorted(texts)]
+    return _table(documents, [], destinations)
+
+
+def _table(
+    documents: list[Document], problems: list[Problem], destinations: Collection[str] | None
+) -> RouteTable:
+    slots = Slots()
+    compiled: list[CompiledRoute] = []
+    for document in documents:
+        for index, route in _routes(document, problems):
+            mistakes: list[Mistake] = []
+            one = _compile(document, index, route, slots, mistakes)
+            _check_names(document, index, route, compiled, problems)
+            _check_destinations(document, index, route, destinations, problems)
+            at = ("routes", index, "when")
+            problems += [document.problem((*at, *m.at), str(m), m.suggestion) for m in mistakes]
+            compiled.append(one)
+    if problems:
+        raise DocumentError(one_of_each(problems))
+    texts = {Path(document.file).name: document.text for document in documents}
+    return RouteTable(
+        routes=tuple(one for one in compiled if not one.route.disabled),
+        all_routes=tuple(compiled),
+        slots=slots,
+        version=version_of(texts),
+        texts=texts,
+    )
+
+
+def version_of(texts: Mapping[str, str]) -> str:
+    """12 hex digits that stand for these texts under these names."""
+    digest = hashlib.sha256()
+    for name in sorted(texts):
+        for part in (name, texts[name]):
+            data = part.encode()
+            digest.update(b"%d:" % len(data) + data)
+    return digest.hexdigest()[:12]
+
+
+def _yaml_files(folder: Path) -> list[Path]:
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.name.endswith(ENDINGS) and not path.name.startswith(".") and path.is_file()
+    )
+
+
+def _routes(document: Document, problems: list[Problem]) -> list[tuple[int, Route]]:
+    """The routes of a file; where the file has mistakes, those routes that have none."""
+    try:
+        return list(enumerate(document.validate(RuleFile).routes))
+    except DocumentError as error:
+        problems += error.problems
+    data = document.data
+    written = data.get("routes") if isinstance(data, dict) else None
+    sound: list[tuple[int, Route]] = []
+    for index, value in enumerate(written if isinstance(written, list) else []):
+        try:
+            sound.append((index, Route.model_validate(value)))
+        except ValidationError:
+            continue  # its problems are reported already
+    return sound
+
+
+def _compile(
+    document: Document, index: int, route: Route, slots: Slots, mistakes: list[Mistake]
+) -> CompiledRoute:
+    place = document.problem(("routes", index), "")
+    return CompiledRoute(
+        route=route,
+        checks=Compiler(slots, mistakes).when(route.when),
+        dispatch=Dispatch(
+            route=route.name,
+            destinations=tuple(dict.fromkeys(route.send_to)),
+            edits=route.edits,
+            edits_key=edits_key(route.edits, record=route.record),
+            record=route.record,
+            priority=route.priority,
+        ),
+        file=document.file,
+        line=place.line,
+    )
+
+
+def _check_names(
+    document: Document,
+    index: int,
+    route: Route,
+    earlier: list[CompiledRoute],
+    problems: list[Problem],
+) -> None:
+    for other in earlier:
+        if other.route.name == route.name:
+            message = f"the name is taken by a route in {other.file}:{other.line}"
+            problems.append(document.problem(("routes", index, "name"), message))
+
+
+def _check_destinations(
+    document: Document,
+    index: int,
+    route: Route,
+    destinations: Collection[str] | None,
+    problems: list[Problem],
+) -> None:
+    if destinations is None:
+        return
+    for position, name in enumerate(route.send_to):
+        if name not in destinations:
+            near = suggest(name, destinations)
+            known = "" if near else f"; the site has {', '.join(sorted(destinations)) or 'none'}"
+            message = f"there is no destination {name}{known}"
+            path = ("routes", index, "send_to", position)
+            problems.append(document.problem(path, message, near))

@@ -1,0 +1,62 @@
+"""The facts that a rule can name: attributes of the object, and those of file and source."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rules.facts import Facts, Values
+from rules.kinds import FLAG, NETWORK, SIZE, SOP_CLASS, TEXT, TRANSFER_SYNTAX, Kind, kind_of_vr
+from rules.problems import Mistake, suggest
+from rules.tags import AttributePath, parse_path
+from rules.uids import NATIVE
+
+GROUP_WORDS = ("all", "any", "not")
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One fact and how its values compare. Without a kind, the object's own VR decides."""
+
+    name: str
+    kind: Kind | None
+    read: Callable[[Facts], Values | None]
+    path: AttributePath | None = None
+
+
+def parse_fact(name: str) -> Fact:
+    """The fact of this name; Mistake with the name that was meant, where one is near."""
+    if name in NAMED:
+        kind, read = NAMED[name]
+        return Fact(name, kind, read)
+    near = suggest(name, (*NAMED, *GROUP_WORDS))
+    if "_" in name or name.startswith("source.") or name.casefold() in GROUP_WORDS:
+        raise Mistake("there is no such fact", suggestion=near)
+    try:
+        path = parse_path(name)
+    except Mistake as mistake:
+        raise Mistake(str(mistake), suggestion=mistake.suggestion or near) from None
+    kind_known = kind_of_vr(path.vr) if path.vr else None
+    return Fact(str(path), kind_known, lambda facts: facts.attributes.values(path), path)
+
+
+def _or_absent(value: str | None) -> Values | None:
+    return None if value is None else (value,)
+
+
+def _compressed(facts: Facts) -> Values:
+    return ("false" if facts.file.transfer_syntax_uid in NATIVE else "true",)
+
+
+NAMED: dict[str, tuple[Kind, Callable[[Facts], Values | None]]] = {
+    "sop_class": (SOP_CLASS, lambda facts: (facts.file.sop_class_uid,)),
+    "transfer_syntax": (TRANSFER_SYNTAX, lambda facts: (facts.file.transfer_syntax_uid,)),
+    "size": (SIZE, lambda facts: (str(facts.file.size),)),
+    "compressed": (FLAG, _compressed),
+    "source.calling_ae_title": (TEXT, lambda facts: (facts.source.calling_ae_title,)),
+    "source.called_ae_title": (TEXT, lambda facts: (facts.source.called_ae_title,)),
+    "source.address": (NETWORK, lambda facts: (facts.source.address,)),
+    "source.listener": (TEXT, lambda facts: (facts.source.listener,)),
+    "source.user": (TEXT, lambda facts: _or_absent(facts.source.user)),
+    "source.tls_subject": (TEXT, lambda facts: _or_absent(facts.source.tls_subject)),
+}

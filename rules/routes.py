@@ -1,0 +1,99 @@
+"""The route list and what it means for one object. `match` is the page a user must understand.
+
+Routes are looked at in order. A route matches when all its conditions hold. Every matching route
+contributes its destinations, up to and including one that says stop. A destination that two
+matching routes name gets the object once: from the first of them, with that one's edits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from rules.conditions import Check, all_hold, first_failure
+from rules.facts import Facts
+from rules.schema import Route
+from rules.verdict import Dispatch, Failure, Step, Verdict
+from rules.view import Slots, View
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompiledRoute:
+    """A route with its conditions as closures; `file` and `line` say where it was written."""
+
+    route: Route
+    checks: tuple[Check, ...]
+    dispatch: Dispatch
+    file: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteTable:
+    """All routes of a site, in order; disabled ones only among `all_routes`.
+
+    `version` is short and the same for the same texts; `texts` are the files by name, for history.
+    """
+
+    routes: tuple[CompiledRoute, ...]
+    all_routes: tuple[CompiledRoute, ...]
+    slots: Slots = field(repr=False)
+    version: str
+    texts: Mapping[str, str] = field(repr=False)
+
+
+def match(table: RouteTable, facts: Facts) -> Verdict:
+    """Decide for one object."""
+    view = View(table.slots, facts)
+    matched: list[CompiledRoute] = []
+    for compiled in table.routes:
+        if all_hold(compiled.checks, view):
+            matched.append(compiled)
+            if compiled.route.stop:
+                break
+    return Verdict(dispatches=_dispatches(matched), routes=tuple(one.route.name for one in matched))
+
+
+def explain(table: RouteTable, facts: Facts) -> Verdict:
+    """The same verdict, with the way that led to it: for each route, why it did not match."""
+    verdict = match(table, facts)
+    view = View(table.slots, facts)
+    trail: list[Step] = []
+    stopped: str | None = None
+    for compiled in table.all_routes:
+        name = compiled.route.name
+        if compiled.route.disabled:
+            trail.append(Step(route=name, matched=False, skipped="disabled"))
+        elif stopped is not None:
+            trail.append(Step(route=name, matched=False, skipped=f"{stopped} says stop"))
+        else:
+            failure: Failure | None = first_failure(compiled.checks, view)
+            trail.append(Step(route=name, matched=failure is None, failure=failure))
+            if failure is None and compiled.route.stop:
+                stopped = name
+    return Verdict(dispatches=verdict.dispatches, routes=verdict.routes, trail=tuple(trail))
+
+
+def _dispatches(matched: list[CompiledRoute]) -> tuple[Dispatch, ...]:
+    if len(matched) == 1:
+        return (matched[0].dispatch,)
+    served: set[str] = set()
+    dispatches: list[Dispatch] = []
+    for compiled in matched:
+        whole = compiled.dispatch
+        left = tuple(name for name in whole.destinations if name not in served)
+        served.update(left)
+        if left == whole.destinations:
+            dispatches.append(whole)
+        elif left:
+            dispatches.append(
+                Dispatch(
+                    route=whole.route,
+                    destinations=left,
+                    edits=whole.edits,
+                    edits_key=whole.edits_key,
+                    record=whole.record,
+                    priority=whole.priority,
+                )
+            )
+    return tuple(dispatches)

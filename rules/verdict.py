@@ -1,0 +1,59 @@
+"""What was decided for one object: where it goes, after which edits, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rules.schema import Edit, Priority
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dispatch:
+    """What one route sends. Dispatches with the same `edits_key` share one edited object; an
+    empty key means the object as it came. `record`: note the edits in the object itself."""
+
+    route: str
+    destinations: tuple[str, ...]
+    edits: tuple[Edit, ...]
+    edits_key: str
+    record: bool
+    priority: Priority
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """A condition that did not hold: what the rule wanted and what the object has."""
+
+    key: str
+    wanted: str
+    found: str
+    below: tuple[Failure, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One route on the way to the verdict. `skipped` says why it was not looked at."""
+
+    route: str
+    matched: bool
+    failure: Failure | None = None
+    skipped: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """`routes` names every route that matched, in order. The trail is there only when asked for
+    (`explain`): it repeats values of the object and belongs on no log."""
+
+    dispatches: tuple[Dispatch, ...]
+    routes: tuple[str, ...]
+    trail: tuple[Step, ...] = ()
+
+    @property
+    def unrouted(self) -> bool:
+        """No route matched: the site's `on_no_match` decides."""
+        return not self.routes
+
+    @property
+    def destinations(self) -> tuple[str, ...]:
+        return tuple(name for dispatch in self.dispatches for name in dispatch.destinations)
