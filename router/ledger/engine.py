@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, exc, make_url
 from sqlalchemy.engine import URL
 
 from router.ledger.errors import LedgerError, LedgerRefused, LedgerUnavailable, SchemaOutdated
-from router.ledger.migrations import check_schema, upgrade_schema
+from router.ledger.migrations import check_schema, current_revision, upgrade_schema
 
 BUSY_SECONDS = 30.0
 """How long a writer waits for its turn: longer than any transaction may last."""
@@ -126,6 +126,11 @@ class Ledger:
         with self.read() as conn:
             check_schema(conn)
 
+    def revision(self) -> str | None:
+        """The schema's revision; None for an empty database."""
+        with self.read() as conn:
+            return current_revision(conn)
+
     def dispose(self) -> None:
         """Close every idle connection."""
         self._engine.dispose()
@@ -174,7 +179,10 @@ def _words(error: exc.DBAPIError) -> str:
 def _sqlite_engine(url: URL) -> Engine:
     if not url.database or url.database == ":memory:":
         raise LedgerRefused("a ledger needs a file: its readers and writers are many")
-    Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    try:
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LedgerUnavailable(f"the ledger's folder cannot be made: {error.strerror}") from None
     engine = create_engine(
         url,
         pool_size=8,
@@ -189,8 +197,14 @@ def _sqlite_engine(url: URL) -> Engine:
 
 
 def _set_pragmas(connection: sqlite3.Connection, record: object) -> None:
-    for pragma in SQLITE_PRAGMAS:
-        connection.execute(pragma).close()
+    # SQLAlchemy does not wrap what a listener raises.
+    try:
+        for pragma in SQLITE_PRAGMAS:
+            connection.execute(pragma).close()
+    except sqlite3.OperationalError as error:
+        raise LedgerUnavailable(str(error)) from None
+    except sqlite3.DatabaseError as error:
+        raise LedgerRefused(str(error)) from None
 
 
 def _begin(conn: Connection) -> None:

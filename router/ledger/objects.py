@@ -95,11 +95,10 @@ def stored_object(row: RowMapping) -> StoredObject:
 _INSERT = InsertNew(OBJECTS, recorded_at=NOW)
 
 
-def insert_received(conn: Connection, rows: Sequence[ReceivedObject]) -> int:
-    """Record received objects; those already known are passed over. Returns how many were new."""
-    if not rows:
-        return 0
-    return conn.execute(_INSERT.on(conn), [_received_row(row) for row in rows]).rowcount
+def insert_received(conn: Connection, rows: Sequence[ReceivedObject]) -> None:
+    """Record received objects; those already known are passed over."""
+    if rows:
+        conn.execute(_INSERT.on(conn), [_received_row(row) for row in rows])
 
 
 def _received_row(row: ReceivedObject) -> dict[str, object]:
