@@ -57,7 +57,7 @@ def configure(*, level: Level, style: Literal["console", "json"], to: TextIO | N
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder(), _name_as_area],
+            foreign_pre_chain=[structlog.stdlib.ExtraAdder(), *shared, _name_as_area],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
         )
     )

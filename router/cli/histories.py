@@ -7,7 +7,7 @@ import typer
 from sqlalchemy import Connection
 
 from router.cli.queue_views import PRIORITY_WORDS
-from router.cli.render import duration, local, plain, shown, size
+from router.cli.render import duration, local, plain, say_table, shown, size
 from router.cli.routes_then import RouteThen, routes_then
 from router.ledger import StoredObject
 from router.ledger.queries import DeliveryHistory, ObjectHistory, Trace, TracedDelivery
@@ -78,6 +78,25 @@ def say_traced(explained: Explained) -> None:
         typer.echo("  no deliveries")
 
 
+def say_outline(stories: Sequence[Explained]) -> None:
+    """Many stories, a line each: what became of the object at each destination."""
+    rows: list[list[str | int | None]] = [
+        [
+            story.trace.object.sop_instance_uid,
+            story.trace.object.id,
+            local(story.trace.object.received_at),
+            story.trace.object.calling_ae_title,
+            story.trace.object.state.value,
+            ", ".join(
+                f"{item.delivery.destination} {item.delivery.state.value}"
+                for item, _ in story.deliveries
+            ),
+        ]
+        for story in stories
+    ]
+    say_table(["SOP instance", "object", "received", "from", "state", "deliveries"], rows)
+
+
 def _say_object(stored: StoredObject) -> None:
     from pydicom.uid import UID
 
@@ -124,7 +143,7 @@ def _say_delivery(
             typer.echo(f"    edit {shown(edit)}")
     if payload is not None:
         typer.echo(
-            f"    sent edited as SOP instance {shown(payload.sop_instance_uid)}, "
+            f"    edited copy: SOP instance {shown(payload.sop_instance_uid)}, "
             f"object {payload.id}, {size(payload.size)}"
         )
     for event in traced.history:

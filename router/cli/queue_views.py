@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import typer
 
-from router.cli.render import duration, iso, plain, say_table, shown
+from router.cli.render import duration, local, plain, say_table, shown
 from router.ledger import PRIORITIES, Health, ObjectState, StoredObject
 from router.ledger.queries import AGE_BOUNDS_MS, QueuedDelivery, QueueSummary
 
@@ -69,7 +69,7 @@ def health_words(health: Health) -> str:
     held = "stopped, " if health.held else ""
     if health.up:
         return f"{held}up" if not health.held else "stopped"
-    since = iso(health.down_since) or "?"
+    since = local(health.down_since)
     probe = duration((health.probe_in_ms or 0) / 1000)
     return f"{held}down since {since}, {health.reason or 'unknown'}, next probe in {probe}"
 
@@ -82,9 +82,9 @@ def say_queue(listed: Sequence[QueuedDelivery]) -> None:
             item.destination,
             item.state.value,
             PRIORITY_WORDS.get(item.priority, str(item.priority)),
-            iso(item.created_at),
+            local(item.created_at),
             item.attempts,
-            iso(item.next_attempt_at) if item.state.value == "waiting" else None,
+            local(item.next_attempt_at) if item.state.value == "waiting" else None,
             item.reason,
             item.route,
             item.sop_instance_uid,
@@ -115,7 +115,7 @@ def say_objects(listed: Sequence[StoredObject]) -> None:
             item.id,
             item.state.value,
             item.reason,
-            iso(item.received_at),
+            local(item.received_at),
             item.listener,
             item.calling_ae_title,
             item.sop_instance_uid,

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from router.ledger import Ledger, ReceivedObject, objects
+
 pytestmark = pytest.mark.usefixtures("busy")
 
 
@@ -40,7 +42,7 @@ def test_the_story_has_every_part(call: Any, site_file: Path):
         "route chest to ai, priority stat",
         "edit set: {InstitutionName: Example Hospital}",
         "edit remove: [PatientComments]",
-        f"sent edited as SOP instance 1.2.3.4.1, object {0xE001:032x}, 525.4 KB",
+        f"edited copy: SOP instance 1.2.3.4.1, object {0xE001:032x}, 525.4 KB",
         "next attempt",
     ):
         assert part in said.out, part
@@ -83,3 +85,19 @@ def test_fewer_can_be_asked_for(call: Any, site_file: Path):
     said = call("trace", "1.2.3.4", "--json", "-n", "2", "-c", site_file)
     assert len(said.json) == 2
     assert "the newest 2" in said.err
+
+
+def test_many_objects_are_told_in_a_line_each(call: Any, site_file: Path, busy: Ledger):
+    with busy.write() as connection:
+        (known,) = objects.by_ids(connection, [f"{1:032x}"])
+        fields = {name: getattr(known, name) for name in ReceivedObject.__slots__}
+        again = [ReceivedObject(**{**fields, "id": f"{n:032x}"}) for n in range(100, 106)]
+        objects.insert_received(connection, again)
+    said = call("trace", "1.2.3.4.1", "-c", site_file)
+    heading, *lines = said.out.splitlines()
+    assert heading.split()[:2] == ["SOP", "instance"]
+    assert len(lines) == 7
+    assert lines[-1].endswith("routed    pacs delivered, ai waiting")
+    assert "--full" in said.err
+    whole = call("trace", "1.2.3.4.1", "--full", "-c", site_file)
+    assert whole.out.count("SOP instance 1.2.3.4.1   object") == 7
