@@ -35,6 +35,12 @@ def length_of(data: DataSource) -> int:
     return sum(_piece_length(piece) for piece in _pieces(data))
 
 
+def longest_block(data: DataSource) -> int:
+    """How much memory `BlockReader` needs for the files in `data`, in bytes."""
+    slices = (piece.length for piece in _pieces(data) if isinstance(piece, FileSlice))
+    return min(max(slices, default=0), BLOCK_LENGTH)
+
+
 class BlockReader:
     """Hands out a data source block by block. A block of a file is overwritten by the next one."""
 
@@ -56,7 +62,7 @@ class BlockReader:
         """The next bytes, never none; DataSourceFailed when a file does not have them."""
         piece = self._pieces.pop()
         if not isinstance(piece, FileSlice):
-            return memoryview(piece)
+            return memoryview(piece).cast("B")
         self._scratch_taken = True
         wanted = self._scratch[: piece.length]
         count = _read(piece, wanted)

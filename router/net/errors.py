@@ -21,7 +21,7 @@ from typing import Literal
 
 from router.dicom.reasons import RejectResult, abort_slug, reject_slug
 
-type_of_wait = Literal["connect", "tls", "acse", "dimse", "network", "idle"]
+Awaited = Literal["connect", "tls", "acse", "dimse", "network", "idle"]
 
 
 class NetError(Exception):
@@ -97,7 +97,7 @@ class ConnectionLost(NetError):
 class TimedOut(NetError):
     """The peer was silent, or took no bytes, for too long; `what` says in which exchange."""
 
-    def __init__(self, what: type_of_wait, seconds: float) -> None:
+    def __init__(self, what: Awaited, seconds: float) -> None:
         super().__init__(f"no {_AWAITED[what]} within {seconds:g} s", reason=f"timeout_{what}")
         self.what = what
 
@@ -116,7 +116,7 @@ class DataSourceFailed(NetError):
         super().__init__(message, reason="data_source")
 
 
-_AWAITED: dict[type_of_wait, str] = {
+_AWAITED: dict[Awaited, str] = {
     "connect": "TCP connection",
     "tls": "TLS session",
     "acse": "answer to the association or release request",
