@@ -1,0 +1,87 @@
+"""A Storage SCU made with pynetdicom that sends data sets as they are: HOST PORT CALLED < a JSON list.
+
+Each item has `path`, `offset`, `sop_class_uid`, `sop_instance_uid` and `transfer_syntax_uid`; the bytes of the file from
+`offset` on go out unread, so that broken data sets can be sent too. Prints a JSON list of statuses (null: none came).
+"""
+
+import json
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from pydicom.uid import UID
+from pynetdicom import AE, evt
+from pynetdicom.association import Association
+from pynetdicom.dimse_primitives import C_STORE
+
+MOST_CONTEXTS = 128
+
+
+def send(association: Association, item: dict[str, Any], message_id: int) -> int | None:
+    wanted = (item["sop_class_uid"], item["transfer_syntax_uid"])
+    for context in association.accepted_contexts:
+        if (context.abstract_syntax, context.transfer_syntax[0]) == wanted:
+            break
+    else:
+        return None
+    request = C_STORE()
+    request.MessageID = message_id
+    request.AffectedSOPClassUID = UID(item["sop_class_uid"])
+    request.AffectedSOPInstanceUID = UID(item["sop_instance_uid"])
+    request.Priority = 0
+    request.DataSet = BytesIO(Path(item["path"]).read_bytes()[item["offset"] :])
+    association.dimse.send_msg(request, context.context_id)
+    _, answer = association.dimse.get_msg(block=True)
+    if answer is None:
+        # Aborted, or no answer in time: what happened to the object is not known.
+        association.abort()
+        return None
+    return answer.Status
+
+
+@contextmanager
+def undisturbed(association: Association) -> Iterator[None]:
+    """Keep the association's own thread from taking our answers, as pynetdicom's `send_c_store` does."""
+    association._reactor_checkpoint.clear()
+    while association.is_established and not association._is_paused:
+        time.sleep(0.001)
+    try:
+        yield
+    finally:
+        association._reactor_checkpoint.set()
+
+
+def tuned(event: evt.Event) -> None:
+    connection = event.assoc.dul.socket.socket
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+
+
+def main(host: str, port: int, called: str) -> None:
+    items = json.load(sys.stdin)
+    pairs = sorted({(item["sop_class_uid"], item["transfer_syntax_uid"]) for item in items})
+    statuses: dict[int, int | None] = {}
+    for start in range(0, len(pairs), MOST_CONTEXTS):
+        some = pairs[start : start + MOST_CONTEXTS]
+        ae = AE("PYNETDICOM")
+        for sop_class_uid, transfer_syntax_uid in some:
+            ae.add_requested_context(sop_class_uid, transfer_syntax_uid)
+        handlers = [(evt.EVT_CONN_OPEN, tuned), (evt.EVT_PDU_SENT, tuned)]
+        association = ae.associate(host, port, ae_title=called, evt_handlers=handlers)
+        with undisturbed(association):
+            for number, item in enumerate(items):
+                if (item["sop_class_uid"], item["transfer_syntax_uid"]) in some:
+                    alive = association.is_established
+                    statuses[number] = send(association, item, number + 1) if alive else None
+        if association.is_established:
+            association.release()
+    json.dump([statuses[number] for number in range(len(items))], sys.stdout)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), sys.argv[3])

@@ -1,0 +1,126 @@
+"""Other programs as children of a test: started, waited for, and ended with it."""
+
+import os
+import random
+import re
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+# Below the range that the system takes for outgoing connections, so that none of those takes a port between
+# our finding it free and a child's listening on it.
+_PORTS = range(15000, 32000)
+
+
+def free_port() -> int:
+    """A TCP port that nobody listens on."""
+    while True:
+        port = random.choice(_PORTS)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("0.0.0.0", port))
+            except OSError:
+                continue
+            return port
+
+
+def needed(program: str) -> str:
+    """The path of another maker's program; without it the test is skipped, and in CI it fails."""
+    found = shutil.which(program) or shutil.which(program, path="/usr/sbin:/usr/local/bin:/usr/bin")
+    if found is None:
+        missing(f"{program} is not installed (scripts/install_peers.sh installs it)")
+    return found
+
+
+def missing(what: str) -> None:
+    if os.environ.get("CI") == "true":
+        pytest.fail(what)
+    pytest.skip(what)
+
+
+def wait_until(condition: Callable[[], bool], what: str, seconds: float = 30.0) -> None:
+    """Look again and again until it holds; other programs ring no bell when they are done."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {seconds:g} s for {what}")
+        time.sleep(0.02)
+
+
+class Program:
+    """A child process with its output in a file."""
+
+    def __init__(
+        self, command: Sequence[str | Path], log: Path, environ: Mapping[str, str] | None = None
+    ) -> None:
+        self.command = [str(word) for word in command]
+        self.log = log
+        with log.open("ab") as output:
+            self.process = subprocess.Popen(
+                self.command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **(environ or {})},
+            )
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def output(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def running(self) -> bool:
+        return self.process.poll() is None
+
+    def wait_for_port(self, port: int, seconds: float = 30.0) -> None:
+        """Return once something listens on it; the child's end before that is a failure."""
+        self._wait(lambda: _listening(port), f"port {port} of {self.command[0]}", seconds)
+
+    def wait_for_line(self, pattern: str, seconds: float = 30.0) -> None:
+        """Return once its output has a line that matches."""
+        wanted = re.compile(pattern, re.MULTILINE)
+        self._wait(lambda: wanted.search(self.output()) is not None, f"{pattern!r}", seconds)
+
+    def stop(self, seconds: float = 20.0) -> int:
+        """Ask it to end (SIGTERM), make it end (SIGKILL), and give its exit code."""
+        if self.running():
+            self.process.terminate()
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return self.kill()
+
+    def kill(self) -> int:
+        self.process.kill()
+        return self.process.wait()
+
+    def _wait(self, condition: Callable[[], bool], what: str, seconds: float) -> None:
+        def holds() -> bool:
+            if condition():
+                return True
+            if not self.running():
+                code = self.process.returncode
+                raise AssertionError(
+                    f"{self.command[0]} ended with {code} before {what}:\n{self.output()[-4000:]}"
+                )
+            return False
+
+        wait_until(holds, what, seconds)
+
+
+def _listening(port: int) -> bool:
+    """Whether the kernel lists a listener on this port; a connection would be one association too many."""
+    wanted = f"{port:04X}"
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        for line in Path(table).read_text().splitlines()[1:]:
+            _, local, _, state = line.split()[:4]
+            if state == "0A" and local.rpartition(":")[2] == wanted:
+                return True
+    return False
