@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import ip_network
 from typing import Any
@@ -29,7 +29,6 @@ ORDER = {
     "above": operator.gt,
     "below": operator.lt,
 }
-TEXT_WORDS = ("like", "matches", "contains", "starts_with", "ends_with")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +104,7 @@ def _holds(slots: Slots, fact: Fact, word: str, wanted: Any) -> Holds:
         return _empty(slots.raw(fact), wanted)
     if word in ("value", "one_of"):
         return _equal(slots, fact, (wanted,) if word == "value" else wanted)
-    if word in TEXT_WORDS:
+    if word in SEARCHES:
         return _search(slots, fact, word, wanted)
     return _limit(slots, fact, word, wanted)
 
@@ -246,21 +245,28 @@ def _search(slots: Slots, fact: Fact, word: str, text: str) -> Holds:
     kind = fact.kind or TEXT
     if not kind.searchable:
         raise Mistake(f"{word} searches text; {fact.name} is {kind.name or 'not'}")
-    if word == "matches":
-        return _any_value(slots.raw(fact), compile_pattern(text).search)
-    folded = slots.folded(fact)
+    slot = slots.raw(fact) if word == "matches" else slots.folded(fact)
+    return _any_value(slots, slot, (word, fact.name, text), SEARCHES[word](text))
+
+
+def _contains(text: str) -> Callable[[str], object]:
     needle = text.casefold()
-    if word == "contains":
-        return _any_value(folded, lambda value: needle in value)
-    if word == "starts_with":
-        return _any_value(folded, lambda value: value.startswith(needle))
-    if word == "ends_with":
-        return _any_value(folded, lambda value: value.endswith(needle))
-    return _any_value(folded, _wildcards(needle))
+    return lambda value: needle in value
 
 
-def _wildcards(needle: str) -> Callable[[str], object]:
+def _starts_with(text: str) -> Callable[[str], object]:
+    needle = text.casefold()
+    return lambda value: value.startswith(needle)
+
+
+def _ends_with(text: str) -> Callable[[str], object]:
+    needle = text.casefold()
+    return lambda value: value.endswith(needle)
+
+
+def _wildcards(text: str) -> Callable[[str], object]:
     """`*` is any text, `?` one character; all else is itself."""
+    needle = text.casefold()
     middle = needle.strip("*")
     if "?" not in middle and "*" not in middle:
         if needle == f"{middle}*":
@@ -272,18 +278,26 @@ def _wildcards(needle: str) -> Callable[[str], object]:
 
 
 WILD = {"*": ".*", "?": "."}
+SEARCHES: dict[str, Callable[[str], Callable[[str], object]]] = {
+    "like": _wildcards,
+    "matches": lambda text: compile_pattern(text).search,
+    "contains": _contains,
+    "starts_with": _starts_with,
+    "ends_with": _ends_with,
+}
 
 
-def _any_value(slot: int, fits: Callable[[str], object]) -> Holds:
+def _any_value(slots: Slots, slot: int, name: Hashable, fits: Callable[[str], object]) -> Holds:
+    """Searching costs more than remembering, so the answer has a slot, too."""
+
+    def read(view: View) -> bool:
+        return any(fits(value) for value in view.get(slot) or ())
+
+    answer = slots.slot(name, read)
+
     def holds(view: View) -> bool:
-        values = view[slot]
-        if values is UNREAD:
-            values = view.read(slot)
-        if values:
-            for value in values:
-                if fits(value):
-                    return True
-        return False
+        known = view[answer]
+        return bool(view.read(answer) if known is UNREAD else known)
 
     return holds
 

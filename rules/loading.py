@@ -124,9 +124,11 @@ def _compile(
     document: Document, index: int, route: Route, slots: Slots, mistakes: list[Mistake]
 ) -> CompiledRoute:
     place = document.problem(("routes", index), "")
+    checks = Compiler(slots, mistakes).when(route.when)
     return CompiledRoute(
         route=route,
-        checks=Compiler(slots, mistakes).when(route.when),
+        checks=checks,
+        conditions=tuple(check.holds for check in checks),
         dispatch=Dispatch(
             route=route.name,
             destinations=tuple(dict.fromkeys(route.send_to)),

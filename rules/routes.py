@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from rules.conditions import Check, all_hold, first_failure
+from rules.conditions import Check, Holds, first_failure
 from rules.facts import Facts
 from rules.schema import Route
 from rules.verdict import Dispatch, Failure, Step, Verdict
@@ -23,6 +23,7 @@ class CompiledRoute:
 
     route: Route
     checks: tuple[Check, ...]
+    conditions: tuple[Holds, ...]
     dispatch: Dispatch
     file: str
     line: int
@@ -47,7 +48,10 @@ def match(table: RouteTable, facts: Facts) -> Verdict:
     view = View(table.slots, facts)
     matched: list[CompiledRoute] = []
     for compiled in table.routes:
-        if all_hold(compiled.checks, view):
+        for holds in compiled.conditions:
+            if not holds(view):
+                break
+        else:
             matched.append(compiled)
             if compiled.route.stop:
                 break

@@ -49,7 +49,7 @@ class Slots:
 
     def raw(self, fact: Fact) -> int:
         """The values as they are; None when absent."""
-        return self._slot(("raw", fact.name), lambda view: fact.read(view.facts))
+        return self.slot(("raw", fact.name), lambda view: fact.read(view.facts))
 
     def keys(self, fact: Fact, kind: Kind) -> int:
         """All that a value may be equal to (see kinds); of several values, also all in one."""
@@ -64,7 +64,7 @@ class Slots:
             whole = tuple(keys[-1] for keys in each if keys)
             return (*alone, whole) if kind.splits and whole else alone
 
-        return self._slot(("keys", kind.name, fact.name), read)
+        return self.slot(("keys", kind.name, fact.name), read)
 
     def ordered(self, fact: Fact, kind: Kind) -> int:
         """What can be compared with a limit, one for each value."""
@@ -73,7 +73,7 @@ class Slots:
         def read(view: View) -> Keys:
             return tuple(key for value in view.get(raw) or () for key in kind.keys(value)[:1])
 
-        return self._slot(("ordered", kind.name, fact.name), read)
+        return self.slot(("ordered", kind.name, fact.name), read)
 
     def folded(self, fact: Fact) -> int:
         """The texts without difference of capitals."""
@@ -82,9 +82,10 @@ class Slots:
         def read(view: View) -> Values:
             return tuple(value.casefold() for value in view.get(raw) or ())
 
-        return self._slot(("folded", fact.name), read)
+        return self.slot(("folded", fact.name), read)
 
-    def _slot(self, name: Hashable, read: Reader) -> int:
+    def slot(self, name: Hashable, read: Reader) -> int:
+        """The slot of this name; `read` fills it for one object when it is asked for."""
         if name not in self._known:
             self._known[name] = len(self.readers)
             self.readers.append(read)
