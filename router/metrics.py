@@ -62,6 +62,14 @@ ROUTE_SECONDS = Histogram(
     "Reading, matching, editing and recording, for each object.",
     buckets=SHORT,
 )
+OBJECTS_FORGOTTEN = Counter(
+    "dicom_router_objects_forgotten_total",
+    "Objects deleted from the store after their retention.",
+)
+OBJECTS_FORGOTTEN = Counter(
+    "dicom_router_objects_forgotten_total",
+    "Objects deleted from the store after their retention.",
+)
 DELIVERIES = Counter(
     "dicom_router_deliveries_total",
     "Attempts to deliver, by outcome.",
