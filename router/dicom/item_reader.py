@@ -215,5 +215,5 @@ def _user_identity(content: memoryview) -> UserIdentity:
         identity_type=fields.number(1),
         response_requested=fields.number(1) == 1,
         primary=bytes(fields.counted()),
-        secondary=bytes(fields.counted()),
+        secondary=bytes(fields.counted()) if fields.left else b"",  # some leave out its length
     )
