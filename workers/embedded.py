@@ -24,6 +24,7 @@ from router.store import DirectoryStore, Spool
 from workers.app import Worker, register
 from workers.conductor import Conductor, Duty
 from workers.egress import EgressTask
+from workers.lock import lock_folder
 from workers.routing import RoutingTask
 
 DRAIN_SECONDS = 20.0
@@ -45,6 +46,7 @@ class Embedded:
         self.name = f"{socket.gethostname()}-{os.getpid()}"
         self.rules = load_rules(site.rules, destinations=site.destination_names)
         self._stopping = threading.Event()
+        self._lock = lock_folder(site.store.path)
         self._ledger = Ledger(site.ledger)
         self._ledger.upgrade()
         self._broker = Broker(site.broker)
@@ -111,6 +113,7 @@ class Embedded:
     def start(self) -> None:
         """Open the ports and begin. OSError if a port is taken."""
         with self._ledger.write() as connection:
+            leases.abandon_all(connection)  # ours alone: see `workers.lock`
             destinations.ensure(connection, self.site.destination_names)
             versions.activate(connection, self.rules.version, self.rules.texts)
         if self.site.metrics is not None:
@@ -130,6 +133,7 @@ class Embedded:
         if self._metrics is not None:
             self._metrics.close()
         self._ledger.dispose()
+        self._lock.close()
 
 
 def _node(site: Site) -> str:

@@ -2,8 +2,8 @@
 
 from sqlalchemy import Connection, Integer, bindparam, or_, update
 
-from router.ledger.models import LEADERS
-from router.ledger.statements import NOTHING, NOW, InsertNew
+from router.ledger.models import DELIVERIES, DESTINATION_SLOTS, DESTINATIONS, LEADERS
+from router.ledger.statements import LEASED, NOTHING, NOW, InsertNew
 
 _LEAD = (
     update(LEADERS)
@@ -40,3 +40,18 @@ _RESIGN = (
 def resign(conn: Connection, name: str, owner: str) -> None:
     """Let another one lead at once; harmless for who does not lead."""
     conn.execute(_RESIGN, {"of_name": name, "of_owner": owner})
+
+
+_ABANDONED = (
+    update(DELIVERIES).where(LEASED).values(state="waiting", lease_owner=None, lease_until=NOTHING),
+    update(DESTINATION_SLOTS).values(owner=None, lease_until=NOTHING),
+    update(DESTINATIONS).values(probe_owner=None, probe_until=NOTHING),
+    update(LEADERS).values(owner=None, lease_until=NOTHING),
+)
+
+
+def abandon_all(conn: Connection) -> None:
+    """End every lease now: for a process that is the only one, and so knows that whoever held
+    them is gone. What they had in hand waits again, no attempt charged."""
+    for statement in _ABANDONED:
+        conn.execute(statement)
