@@ -7,6 +7,7 @@ deliveries is in `interventions`.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlalchemy import (
     Connection,
@@ -204,7 +205,7 @@ _OURS = (
 )
 _RECORD = (
     update(DELIVERIES)
-    .where(DELIVERIES.c.id == bindparam("of_id"))
+    .where(DELIVERIES.c.id.in_(bindparam("ids", expanding=True)))
     .values(
         state=bindparam("to_state"),
         reason=bindparam("to_reason"),
@@ -227,7 +228,9 @@ def record_outcomes(conn: Connection, owner: str, outcomes: Sequence[DeliveryOut
     recorded = [outcome for outcome in outcomes if outcome.delivery_id in ours]
     if not recorded:
         return 0
-    conn.execute(_RECORD, [_outcome_row(outcome) for outcome in recorded])
+    for change, ids in _alike(recorded).items():
+        for start in range(0, len(ids), CHUNK):
+            conn.execute(_RECORD, {**change._asdict(), "ids": ids[start : start + CHUNK]})
     conn.execute(_EVENTS, [_event_row(outcome) for outcome in recorded])
     final = [ours[outcome.delivery_id] for outcome in recorded if outcome.state in FINAL_STATES]
     settle(conn, final)
@@ -242,16 +245,30 @@ def _ours(conn: Connection, owner: str, ids: Sequence[int]) -> dict[int, str]:
     return found
 
 
-def _outcome_row(outcome: DeliveryOutcome) -> dict[str, object]:
-    finished = outcome.state in FINAL_STATES or outcome.state is DeliveryState.FAILED
-    return {
-        "of_id": outcome.delivery_id,
-        "to_state": outcome.state.value,
-        "to_reason": bounded(outcome.reason, SLUG_LIMIT),
-        "to_attempts": outcome.attempts,
-        "delay_ms": outcome.next_attempt_in_ms or 0,
-        "is_finished": int(finished),
-    }
+class _Change(NamedTuple):
+    """What an outcome makes of the row; named as the statement's parameters are."""
+
+    to_state: str
+    to_reason: str | None
+    to_attempts: int
+    delay_ms: int
+    is_finished: int
+
+
+def _alike(outcomes: Sequence[DeliveryOutcome]) -> dict[_Change, list[int]]:
+    """Most of a batch ends the same way: one statement for all of them, not one each."""
+    groups: dict[_Change, list[int]] = {}
+    for outcome in outcomes:
+        finished = outcome.state in FINAL_STATES or outcome.state is DeliveryState.FAILED
+        change = _Change(
+            outcome.state.value,
+            bounded(outcome.reason, SLUG_LIMIT),
+            outcome.attempts,
+            outcome.next_attempt_in_ms or 0,
+            int(finished),
+        )
+        groups.setdefault(change, []).append(outcome.delivery_id)
+    return groups
 
 
 def _event_row(outcome: DeliveryOutcome) -> dict[str, object]:
