@@ -45,9 +45,6 @@ RECOVERED = Counter(
     "Objects that a scan found in the spool and not in the ledger.",
     ["outcome"],
 )
-INTAKE_BACKLOG = Gauge(
-    "dicom_router_intake_backlog", "Objects that are durable and not yet in the ledger."
-)
 LOOPS = Counter(
     "dicom_router_loops_total",
     "Objects held because they came in again and again.",
@@ -61,10 +58,6 @@ ROUTE_SECONDS = Histogram(
     "dicom_router_route_seconds",
     "Reading, matching, editing and recording, for each object.",
     buckets=SHORT,
-)
-OBJECTS_FORGOTTEN = Counter(
-    "dicom_router_objects_forgotten_total",
-    "Objects deleted from the store after their retention.",
 )
 OBJECTS_FORGOTTEN = Counter(
     "dicom_router_objects_forgotten_total",
@@ -95,11 +88,6 @@ DESTINATION_ASSOCIATIONS = Counter(
     "Associations asked for, by whether and why not they were accepted.",
     ["destination", "outcome"],
 )
-DESTINATION_ASSOCIATIONS_OPEN = Gauge(
-    "dicom_router_destination_associations_open",
-    "Associations kept open by this process.",
-    ["destination"],
-)
 DESTINATION_UP = Gauge(
     "dicom_router_destination_up",
     "1: deliveries flow; 0: down, one probe at a time.",
@@ -112,9 +100,6 @@ QUEUE_OLDEST_SECONDS = Gauge(
     "dicom_router_queue_oldest_seconds", "Age of the oldest waiting delivery.", ["destination"]
 )
 UNROUTED = Gauge("dicom_router_unrouted_objects", "Objects that wait for a person to route them.")
-TICKETS = Counter(
-    "dicom_router_tickets_total", "Messages to the broker, by outcome.", ["queue", "outcome"]
-)
 TASK_FAILURES = Counter(
     "dicom_router_task_failures_total",
     "Errors nobody foresaw, caught by the task that ran into them.",
