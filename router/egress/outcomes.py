@@ -43,10 +43,10 @@ class Outcome:
     status: int | None = None
     few_attempts: bool = False
 
-    def proven(self, *, object_is_sick: bool) -> "Outcome":
+    def proven(self, *, object_is_sick: bool, few_attempts: bool = True) -> "Outcome":
         """This outcome, charged to the delivery or to the destination now that it is known."""
         if object_is_sick:
-            return replace(self, charge=Charge.DELIVERY, few_attempts=True)
+            return replace(self, charge=Charge.DELIVERY, few_attempts=few_attempts)
         return replace(self, charge=Charge.DESTINATION)
 
 

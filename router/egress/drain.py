@@ -1,0 +1,104 @@
+"""Pays off what is owed to one destination: a slot, then lease, deliver, record, until empty.
+
+A drain is one thread's work and ends by itself: when nothing is due for a short while, when its
+time is up, when it is told to stop, or when the destination fails. What it did not try it gives
+back. Whoever rang the bell rings again when something is left due.
+"""
+
+import random
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from router.config import Destination
+from router.egress.attempts import Channel
+from router.egress.dicom import DicomChannel
+from router.egress.folder import FolderChannel
+from router.egress.pool import Pool
+from router.egress.recorder import Recorder, Writing
+from router.egress.run import Run, Timing
+from router.egress.tenure import Tenure
+from router.ledger import LeasedDelivery, Ledger, deliveries, destinations
+from router.store import Store
+
+__all__ = ["DrainResult", "Timing", "drain"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrainResult:
+    """How many were delivered, and whether more is due that a drain could work on now."""
+
+    delivered: int
+    left_due: bool
+
+
+NOTHING_DONE = DrainResult(delivered=0, left_due=False)
+
+
+def drain(
+    destination: Destination,
+    *,
+    ledger: Ledger,
+    store: Store,
+    pool: Pool,
+    worker: str,
+    stop: Callable[[], bool],
+    timing: Timing | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    chance: Callable[[], float] = random.random,
+) -> DrainResult:
+    """Deliver what is due to `destination`; at once nothing when all its slots are taken.
+
+    `worker` names the process in the history. Raises LedgerError: leases then run out.
+    """
+    # Leases are fenced by an owner that no other drain has.
+    owner = f"{worker[-48:]}/{secrets.token_hex(6)}"
+    tenure = Tenure(destination, ledger, owner, chance)
+    batch = _begin(destination, ledger, tenure)
+    if batch is None:
+        return NOTHING_DONE
+    channel = _channel(destination, store, pool)
+    writing = Writing(
+        destination=destination, ledger=ledger, owner=owner, worker=worker, settle=channel.settle
+    )
+    recorder = Recorder(writing, clock=clock, chance=chance)
+    run = Run(
+        tenure=tenure,
+        recorder=recorder,
+        channel=channel,
+        suspects=pool.memory(destination.name).suspects,
+        stop=stop,
+        timing=timing or Timing(),
+        clock=clock,
+    )
+    try:
+        run.work(batch)
+    finally:
+        channel.close()
+    left = not run.in_vain and _left_due(destination, ledger)
+    return DrainResult(delivered=recorder.delivered, left_due=left)
+
+
+def _begin(destination: Destination, ledger: Ledger, tenure: Tenure) -> list[LeasedDelivery] | None:
+    # A read first: most bells ring for what another drain has taken already.
+    with ledger.read() as connection:
+        if not deliveries.has_due(connection, destination.name):
+            return None
+    with ledger.write() as connection:
+        return tenure.begin(connection)
+
+
+def _channel(destination: Destination, store: Store, pool: Pool) -> Channel:
+    if destination.folder is not None:
+        return FolderChannel(destination.folder, store)
+    assert destination.dicom is not None  # a destination is one of both
+    return DicomChannel(destination, destination.dicom, store, pool)
+
+
+def _left_due(destination: Destination, ledger: Ledger) -> bool:
+    # Asked once the slot is free: a bell that rang in vain while we had it is not lost.
+    with ledger.read() as connection:
+        health = destinations.health(connection, destination.name)
+        workable = not health.held and (health.up or health.probe_due)
+        return workable and deliveries.has_due(connection, destination.name)

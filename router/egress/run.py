@@ -1,0 +1,196 @@
+"""The loop of one drain: batch after batch, each outcome judged, until there is a reason to end."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+
+from sqlalchemy import Connection
+
+from router.egress.attempts import Attempt, Channel
+from router.egress.outcomes import Charge, Result
+from router.egress.recorder import Recorder, Tried
+from router.egress.suspects import Suspects, Verdict
+from router.egress.tenure import FIRST_BATCH, Keeper, Tenure
+from router.ledger import LeasedDelivery
+from router.logs import get_logger
+
+LARGEST_BATCH = 64
+BATCH_SECONDS = 1.0
+"""About how long a batch should take: an urgent object waits for the batch in hand."""
+
+log = get_logger("egress")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """How long a drain lasts. Seconds: waiting for more work, and in all."""
+
+    linger: float = 1.0
+    step: float = 0.02
+    longest: float = 120.0
+
+
+class _Step(Enum):
+    DONE = auto()
+    AGAIN = auto()
+    STOP = auto()
+
+
+@dataclass(slots=True, kw_only=True)
+class Run:
+    """One drain at work. `in_vain`: it ended for want of a place, so ringing again is no use."""
+
+    tenure: Tenure
+    recorder: Recorder
+    channel: Channel
+    suspects: Suspects
+    stop: Callable[[], bool]
+    timing: Timing
+    clock: Callable[[], float] = time.monotonic
+    in_vain: bool = False
+    _failure: Attempt | None = None
+    _answered: bool = False  # since health was last asked for
+    _limit: int = FIRST_BATCH
+
+    def work(self, batch: list[LeasedDelivery]) -> None:
+        """Send the batch and those after it, then give up slot, leases and association."""
+        until = self.clock() + self.timing.longest
+        rest: Sequence[LeasedDelivery] = ()
+        with Keeper(self.tenure, self.recorder, self.clock) as keeper:
+            while batch:
+                rest = self._send(batch, keeper)
+                if rest or self._ends(keeper) or self.clock() >= until:
+                    break
+                batch = self._next_batch()
+                while not batch and self._linger(keeper):
+                    batch = self._next_batch()
+        self.channel.close()  # before the slot is free, or the next drain finds no place
+        self.recorder.flush_with(lambda connection: self._end(connection, rest))
+
+    def _send(self, batch: list[LeasedDelivery], keeper: Keeper) -> Sequence[LeasedDelivery]:
+        """Try each of the batch; returns those that were not tried."""
+        started = self.clock()
+        # Suspects last, so that others may pass before them.
+        queue = deque(sorted(batch, key=lambda one: self.suspects.times_lost(one.id)))
+        self.channel.expect(queue)
+        while queue and not self._ends(keeper):
+            delivery = queue.popleft()
+            match self._try(delivery):
+                case _Step.AGAIN:
+                    queue.append(delivery)
+                case _Step.STOP:
+                    return [delivery, *queue] if self.in_vain else list(queue)
+            if self.recorder.is_due() or (self.tenure.probing and self._answered):
+                self.recorder.flush_with(self._mark_up_if_probing)
+        self._pace(len(batch), self.clock() - started)
+        return list(queue)
+
+    def _try(self, delivery: LeasedDelivery) -> _Step:
+        started_at_ms = time.time_ns() // 1_000_000
+        started = self.clock()
+        attempt = self.channel.deliver(delivery)
+        took = self.clock() - started
+        if attempt.retry_soon:
+            self.in_vain = True
+            return _Step.STOP
+        judged = self._judge(delivery, attempt)
+        if judged is None:
+            return _Step.AGAIN
+        self._log(delivery, judged)
+        self.tenure.tried(delivery.id)
+        self.recorder.add(
+            Tried(delivery=delivery, attempt=judged, started_at_ms=started_at_ms, took=took)
+        )
+        if judged.outcome.charge is Charge.DESTINATION:
+            self._failure = judged
+            return _Step.STOP
+        return _Step.DONE
+
+    def _judge(self, delivery: LeasedDelivery, attempt: Attempt) -> Attempt | None:
+        """The attempt with its charge decided; None: once more, before anybody is charged."""
+        if attempt.outcome.charge is not Charge.EITHER:
+            if attempt.answered and attempt.outcome.charge is Charge.DELIVERY:
+                self.suspects.passed(delivery.id)
+                self._answered = True
+            return attempt
+        if not attempt.lost:
+            guilty = self.suspects.refused(delivery.id) is Verdict.OBJECT
+            return _charged(attempt, object_is_sick=guilty, few_attempts=False)
+        verdict = self.suspects.lost(delivery.id, silent=attempt.silent)
+        log.info(
+            "association lost on an object",
+            delivery=delivery.id,
+            object_id=delivery.object_id,
+            association_id=attempt.association_id,
+            reason=attempt.outcome.reason,
+            verdict=verdict.name.lower(),
+        )
+        if verdict is Verdict.AGAIN:
+            return None
+        if verdict is Verdict.ASK:
+            return _charged(attempt, object_is_sick=self.channel.healthy(), few_attempts=False)
+        return _charged(attempt, object_is_sick=verdict is Verdict.OBJECT, few_attempts=True)
+
+    def _ends(self, keeper: Keeper) -> bool:
+        return (
+            self._failure is not None
+            or self.in_vain
+            or keeper.lost
+            or self.recorder.lost_leases
+            or self.stop()
+        )
+
+    def _linger(self, keeper: Keeper) -> bool:
+        """Wait a little for more work: whether there is some."""
+        until = self.clock() + self.timing.linger
+        while self.clock() < until and not self._ends(keeper):
+            if self.tenure.has_due():
+                return True
+            time.sleep(self.timing.step)
+        return False
+
+    def _next_batch(self) -> list[LeasedDelivery]:
+        answered, self._answered = self._answered, False
+        return self.recorder.flush_with(
+            lambda connection: self.tenure.lease_next(connection, self._limit, answered=answered)
+        )
+
+    def _mark_up_if_probing(self, connection: Connection) -> None:
+        if self.tenure.probing and self._answered:
+            self.tenure.mark_up(connection)
+
+    def _end(self, connection: Connection, rest: Sequence[LeasedDelivery]) -> None:
+        if self._failure is not None:
+            reason = self._failure.outcome.reason
+            self.tenure.mark_down(connection, reason, severe=self._failure.severe)
+        self.tenure.give_back(connection, rest)
+        self.tenure.end(connection)
+
+    def _pace(self, sent: int, took: float) -> None:
+        if took > 2 * BATCH_SECONDS:
+            self._limit = max(1, self._limit // 2)
+        elif took < BATCH_SECONDS / 2 and sent >= self._limit:
+            self._limit = min(LARGEST_BATCH, self._limit * 2)
+
+    def _log(self, delivery: LeasedDelivery, attempt: Attempt) -> None:
+        outcome = attempt.outcome
+        if outcome.result is Result.DELIVERED:
+            return
+        log.warning(
+            "not delivered",
+            destination=delivery.destination,
+            delivery=delivery.id,
+            object_id=delivery.object_id,
+            association_id=attempt.association_id,
+            outcome=outcome.result.value,
+            reason=outcome.reason,
+            status=None if outcome.status is None else f"{outcome.status:04X}",
+            words=outcome.words,
+        )
+
+
+def _charged(attempt: Attempt, *, object_is_sick: bool, few_attempts: bool) -> Attempt:
+    outcome = attempt.outcome.proven(object_is_sick=object_is_sick, few_attempts=few_attempts)
+    return replace(attempt, outcome=outcome)
