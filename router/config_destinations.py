@@ -1,5 +1,6 @@
 """Destinations of a site: where objects go, how fast, and how patiently."""
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
@@ -17,6 +18,9 @@ from router.config_values import (
     Settings,
     TlsVersion,
 )
+from rules.tags import parse_path
+
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 
 class DestinationTls(Settings):
@@ -68,11 +72,14 @@ class DicomDestination(Settings):
 
 
 def check_layout(value: str) -> str:
-    """A layout stays inside its folder: relative, without `..`, with closed placeholders."""
+    """A layout stays inside its folder, names attributes that exist, and never overwrites."""
     if value.startswith("/") or "\\" in value or ".." in value.split("/"):
         raise ValueError("a layout is a relative path with / between folders and without ..")
-    if value.count("{") != value.count("}") or "{}" in value:
-        raise ValueError("a layout has placeholders such as {PatientID}")
+    for position, part in enumerate(_PLACEHOLDER.split(value)):
+        if position % 2:
+            parse_path(part)
+        elif "{" in part or "}" in part:
+            raise ValueError("a layout has placeholders such as {PatientID}")
     if "{SOPInstanceUID}" not in value:
         raise ValueError("a layout holds {SOPInstanceUID}, or objects would overwrite each other")
     return value

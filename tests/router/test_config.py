@@ -214,6 +214,15 @@ BROKEN = {
         LISTENER + "destinations: [{name: a, folder: {path: x, layout: '{PatientID}.dcm'}}]",
         "2:44: destinations[0].folder.layout: a layout holds {SOPInstanceUID}",
     ),
+    "a layout's keyword misspelt": (
+        LISTENER
+        + "destinations:\n  - {name: a, folder: {path: x, layout: '{PatientId}/{SOPInstanceUID}'}}",
+        "3:33: destinations[0].folder.layout: the DICOM dictionary has no attribute PatientId (did y",
+    ),
+    "a layout's brace left open": (
+        LISTENER + "destinations:\n  - {name: a, folder: {path: x, layout: '{SOPInstanceUID'}}",
+        "3:33: destinations[0].folder.layout: a layout has placeholders such as {PatientID}",
+    ),
     "a host inside a network": (
         LISTENER + "sources: [{name: a, hosts: [10.1.2.3/16]}]",
         "2:29: sources[0].hosts[0]: '10.1.2.3/16' is an address inside a network (did you mean 10.",
