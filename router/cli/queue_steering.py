@@ -39,7 +39,6 @@ from router.ledger import (
 )
 
 AllOption = Annotated[bool, typer.Option("--all", help="All of them, in place of a filter.")]
-YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 DestinationArgument = Annotated[str, typer.Argument(help="The destination's name.")]
 PAGE = 500
 
@@ -65,7 +64,9 @@ def _steering(change: Change, done: str, words: str, *, asks: bool = False) -> C
         study: StudyOption = None,
         older: OlderOption = None,
         everything: AllOption = False,
-        yes: YesOption = False,
+        yes: Annotated[
+            bool, typer.Option("--yes", "-y", hidden=not asks, help="Do not ask.")
+        ] = False,
         config: ConfigOption = None,
         as_json: JsonOption = False,
     ) -> None:

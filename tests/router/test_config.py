@@ -217,7 +217,7 @@ BROKEN = {
     "a layout's keyword misspelt": (
         LISTENER
         + "destinations:\n  - {name: a, folder: {path: x, layout: '{PatientId}/{SOPInstanceUID}'}}",
-        "3:33: destinations[0].folder.layout: the DICOM dictionary has no attribute PatientId (did y",
+        "3:33: destinations[0].folder.layout: the DICOM dictionary has no attribute PatientId (did",
     ),
     "a layout's brace left open": (
         LISTENER + "destinations:\n  - {name: a, folder: {path: x, layout: '{SOPInstanceUID'}}",
