@@ -25,8 +25,7 @@ def lead(conn: Connection, name: str, owner: str, lease_ms: int) -> bool:
     wanted = {"of_name": name, "to_owner": owner, "lease_ms": lease_ms}
     if conn.execute(_LEAD, wanted).rowcount:
         return True
-    if not conn.execute(_NEW.on(conn), {"name": name}).rowcount:
-        return False
+    conn.execute(_NEW.on(conn), {"name": name})
     return conn.execute(_LEAD, wanted).rowcount > 0
 
 

@@ -30,7 +30,10 @@ NOTHING: Final[ColumnElement[None]] = null()
 
 
 class InsertNew:
-    """`INSERT ... ON CONFLICT DO NOTHING` for the connection's database."""
+    """`INSERT ... ON CONFLICT DO NOTHING` for the connection's database.
+
+    Do not ask for its rowcount: not every driver tells how many rows were new.
+    """
 
     def __init__(self, table: Table, **values: ColumnElement[int]) -> None:
         """`values`: columns that the database fills in, such as `recorded_at=NOW`."""

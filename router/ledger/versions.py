@@ -30,9 +30,9 @@ _ACTIVATE = (
 
 def activate(conn: Connection, version: str, texts: Mapping[str, str]) -> None:
     """Keep these rules, and note that they are in force from now on."""
-    row = {"version": version, "texts": json.dumps(dict(texts), sort_keys=True)}
-    if not conn.execute(_NEW.on(conn), row).rowcount:
-        conn.execute(_ACTIVATE, {"of_version": version})
+    if not conn.execute(_ACTIVATE, {"of_version": version}).rowcount:
+        row = {"version": version, "texts": json.dumps(dict(texts), sort_keys=True)}
+        conn.execute(_NEW.on(conn), row)
 
 
 _SELECT = select(

@@ -101,11 +101,12 @@ class Server:
     def stop(self) -> None:
         self.run("pg_ctl", "stop", "-w", "-m", "immediate", "-D", str(self._data))
 
-    def new_database(self, name: str) -> URL:
-        """An empty database of its own for one test."""
+    def new_database(self, template: str = "template1") -> URL:
+        """A database of its own for one test: a copy of the template."""
+        name = "t" + os.urandom(8).hex()
         admin = create_engine(self.url, isolation_level="AUTOCOMMIT")
         with admin.connect() as conn:
-            conn.execute(text(f"CREATE DATABASE {name}"))
+            conn.execute(text(f"CREATE DATABASE {name} TEMPLATE {template}"))
         admin.dispose()
         return self.url.set(database=name)
 
@@ -129,20 +130,52 @@ def postgresql() -> Iterator[Server]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def upgraded(url: URL) -> URL:
+    """The same place, with all tables made."""
+    ledger = Ledger(url)
+    ledger.upgrade()
+    ledger.dispose()
+    return url
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A ledger file with all its tables: copying it is quicker than migrating."""
+    path = tmp_path_factory.mktemp("template") / "ledger.db"
+    upgraded(make_url(f"sqlite:///{path}"))
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgresql_template(postgresql: Server) -> str:
+    """The name of a database with all its tables."""
+    return str(upgraded(postgresql.new_database()).database)
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> URL:
-    """Where an empty ledger may be made, once for each engine."""
-    if request.param == "sqlite":
-        return make_url(f"sqlite:///{tmp_path}/ledger.db")
-    server: Server = request.getfixturevalue("postgresql")
-    return server.new_database("t" + os.urandom(8).hex())
+def engine_name(request: pytest.FixtureRequest) -> str:
+    """Every database that a ledger can be kept in."""
+    return str(request.param)
 
 
 @pytest.fixture
-def ledger(ledger_url: URL) -> Iterator[Ledger]:
-    """A ledger with all its tables."""
-    made = Ledger(ledger_url)
-    made.upgrade()
+def empty_url(engine_name: str, request: pytest.FixtureRequest, tmp_path: Path) -> URL:
+    """Where a ledger may be made."""
+    if engine_name == "sqlite":
+        return make_url(f"sqlite:///{tmp_path}/empty.db")
+    server: Server = request.getfixturevalue("postgresql")
+    return server.new_database()
+
+
+@pytest.fixture
+def ledger(engine_name: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
+    """A ledger with all its tables and nothing in them."""
+    if engine_name == "sqlite":
+        shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "ledger.db")
+        made = Ledger(f"sqlite:///{tmp_path}/ledger.db")
+    else:
+        server: Server = request.getfixturevalue("postgresql")
+        made = Ledger(server.new_database(request.getfixturevalue("postgresql_template")))
     yield made
     made.dispose()
 
@@ -193,9 +226,7 @@ class Story:
             state=ObjectState.ROUTED,
             rules_version="v1",
             deliveries=tuple(
-                NewDelivery(
-                    destination=name, route="all", payload_id=object_id, priority=priority
-                )
+                NewDelivery(destination=name, route="all", payload_id=object_id, priority=priority)
                 for name in destinations
             ),
         )

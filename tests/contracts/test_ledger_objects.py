@@ -109,9 +109,7 @@ def test_unknown_objects_are_not_routed(story):
     assert story.record(story.route(new_object_id(), "pacs")) == set()
 
 
-def test_a_derived_object_carries_the_delivery_and_is_told_with_its_original(
-    ledger: Ledger, story
-):
+def test_a_derived_object_carries_the_delivery_and_is_told_with_its_original(ledger: Ledger, story):
     (object_id,) = story.receive()
     derived = DerivedObject(
         id=new_object_id(),

@@ -1,0 +1,98 @@
+"""The schema: made by migrations alone, equal to the models, on every database."""
+
+import threading
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import text
+from sqlalchemy.engine import URL
+
+from router.ledger import Ledger, LedgerRefused, LedgerUnavailable, SchemaOutdated, objects
+from router.ledger.migrations import newest_revision
+from router.ledger.models import LedgerTable
+
+
+def test_migrations_make_exactly_what_the_models_say(ledger: Ledger):
+    with ledger.read() as conn:
+        context = MigrationContext.configure(conn, opts={"compare_type": True})
+        assert compare_metadata(context, LedgerTable.metadata) == []
+
+
+def test_an_empty_database_is_told_from_an_upgraded_one(empty_url: URL):
+    ledger = Ledger(empty_url)
+    assert ledger.revision() is None
+    with pytest.raises(SchemaOutdated, match="db upgrade"):
+        ledger.check()
+    with pytest.raises(SchemaOutdated), ledger.read() as conn:
+        objects.known_ids(conn, "0199aaaa")
+    ledger.upgrade()
+    ledger.check()
+    assert ledger.revision() == newest_revision()
+    ledger.upgrade()
+    ledger.dispose()
+
+
+def test_a_ledger_of_another_version_is_refused(ledger: Ledger):
+    with ledger.write() as conn:
+        conn.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(SchemaOutdated, match="9999"):
+        ledger.check()
+
+
+def test_processes_that_upgrade_at_once_take_turns(empty_url: URL):
+    failures: list[BaseException] = []
+    barrier = threading.Barrier(3)
+
+    def work() -> None:
+        ledger = Ledger(empty_url)
+        barrier.wait()
+        try:
+            ledger.upgrade()
+            ledger.check()
+        except Exception as error:
+            failures.append(error)
+        ledger.dispose()
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+
+
+def test_a_failed_write_leaves_nothing_behind(ledger: Ledger, story):
+    row = story.received()
+    with pytest.raises(ZeroDivisionError), ledger.write() as conn:
+        objects.insert_received(conn, [row])
+        raise ZeroDivisionError
+    with ledger.read() as conn:
+        assert objects.by_ids(conn, [row.id]) == []
+
+
+def test_what_is_written_while_reading_is_not_kept(ledger: Ledger, story):
+    row = story.received()
+    with ledger.read() as conn:
+        objects.insert_received(conn, [row])
+    with ledger.read() as conn:
+        assert objects.by_ids(conn, [row.id]) == []
+
+
+def test_a_wrong_statement_is_refused_without_its_values(ledger: Ledger, story):
+    row = story.received()
+    bad = "INSERT INTO objects (id, patient_id) VALUES (:id, :patient_id)"
+    with pytest.raises(LedgerRefused) as caught, ledger.write() as conn:
+        conn.execute(text(bad), {"id": row.id, "patient_id": "DOE^JANE"})
+    assert "DOE" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_a_database_that_is_away_is_unavailable(tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(LedgerUnavailable):
+        Ledger(f"sqlite:///{tmp_path}/file/ledger.db")
+    ledger = Ledger("postgresql+psycopg://nobody@127.0.0.1:1/nothing")
+    with pytest.raises(LedgerUnavailable), ledger.read():
+        pass
+    ledger.dispose()
