@@ -33,7 +33,9 @@ class Broker:
     """Publishes tickets; `app` is for the composition root, which registers and runs the tasks."""
 
     def __init__(self, url: str) -> None:
-        self.app = Celery("dicom-router", broker=url, set_as_current=False)
+        # kombu warns of a URL without a host, which an in-process broker has no use for.
+        broker = "memory://localhost//" if url == "memory://" else url
+        self.app = Celery("dicom-router", broker=broker, set_as_current=False)
         exchange = Exchange("dicom-router", "direct", durable=True)
         self.app.conf.update(
             task_queues=[

@@ -30,6 +30,9 @@ PATIENT_KEYS = frozenset(
     }
 )
 
+#: Libraries that tell of every task or migration; what they warn of is worth a line.
+TALKATIVE = ("alembic", "celery", "kombu")
+
 
 def get_logger(area: str) -> FilteringBoundLogger:
     """A logger whose events carry `area`. Before `configure`, it shows warnings and errors."""
@@ -62,6 +65,8 @@ def configure(*, level: Level, style: Literal["console", "json"], to: TextIO | N
         )
     )
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+    for name in TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def without_patient_data(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
