@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from router.config_destinations import (
     Destination,
@@ -33,6 +33,7 @@ from router.config_values import (
     MaxPduLength,
     Name,
     Network,
+    OrOff,
     ResolvedPath,
     Secret,
     Settings,
@@ -228,7 +229,11 @@ class Site(Settings):
     durability: Literal["local", "unsafe"] = Field(
         "local", description="`unsafe` answers before the bytes are on disk: for measuring only"
     )
-    store: Annotated[StoreFolder, BeforeValidator(parse_store)] = Field(
+    store: Annotated[
+        StoreFolder,
+        BeforeValidator(parse_store),
+        WithJsonSchema({"type": "string", "pattern": "^file:.+"}),
+    ] = Field(
         "file:var/store",  # type: ignore[assignment]
         description="where the objects' bytes lie: `file:PATH`",
     )
@@ -239,9 +244,9 @@ class Site(Settings):
     free_space: FreeSpace = Field(FreeSpace(), description="water marks of the store's disk")
     retention: Retention = Field(Retention(), description="how long delivered objects are kept")
     loops: Loops = Field(Loops(), description="when an object that keeps coming back is held")
-    metrics: Annotated[
-        MetricsEndpoint | None, BeforeValidator(lambda v: None if v in (False, "off") else v)
-    ] = Field(MetricsEndpoint(), description="where Prometheus scrapes; `off` for nowhere")
+    metrics: Annotated[MetricsEndpoint | None, OrOff()] = Field(
+        MetricsEndpoint(), description="where Prometheus scrapes; `off` for nowhere"
+    )
     log: Log = Field(Log(), description="what is logged, and how")
     workers: Workers = Field(Workers(), description="how much works at once in one process")
 

@@ -82,17 +82,7 @@ def list_(
 ) -> None:
     """List deliveries: those that are not final, unless states or objects are named."""
     config, as_json = config or ctx.obj[0], as_json or ctx.obj[1]
-    wanted = chosen(
-        ids=ids,
-        destination=destination,
-        states=state,
-        route=route,
-        reason=reason,
-        object_id=object_id,
-        sop_instance=sop_instance,
-        study=study,
-        older=older,
-    )
+    wanted = chosen(ids, destination, state, route, reason, object_id, sop_instance, study, older)
     site = open_site(config)
     with open_ledger(site) as ledger:
         if destination is not None:

@@ -51,7 +51,6 @@ OlderOption = Annotated[
 
 
 def chosen(
-    *,
     ids: list[int] | None,
     destination: str | None,
     states: list[DeliveryState] | None,

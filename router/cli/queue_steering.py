@@ -28,6 +28,7 @@ from router.cli.queue_filters import (
     restricts,
 )
 from router.cli.render import say_json
+from router.config import Site
 from router.ledger import (
     DeliveryFilter,
     Ledger,
@@ -64,39 +65,33 @@ def _steering(change: Change, done: str, words: str, *, asks: bool = False) -> C
         study: StudyOption = None,
         older: OlderOption = None,
         everything: AllOption = False,
-        yes: Annotated[
-            bool, typer.Option("--yes", "-y", hidden=not asks, help="Do not ask.")
-        ] = False,
+        yes: Annotated[bool, typer.Option("--yes", "-y", hidden=not asks, help="Go.")] = False,
         config: ConfigOption = None,
         as_json: JsonOption = False,
     ) -> None:
         config, as_json = config or ctx.obj[0], as_json or ctx.obj[1]
         wanted = chosen(
-            ids=ids,
-            destination=destination,
-            states=state,
-            route=route,
-            reason=reason,
-            object_id=object_id,
-            sop_instance=sop_instance,
-            study=study,
-            older=older,
+            ids, destination, state, route, reason, object_id, sop_instance, study, older
         )
         if restricts(wanted) == everything:
             fail(Exit.USAGE, "say which deliveries, or --all; not both")
-        site = open_site(config)
-        with open_ledger(site) as ledger:
-            if destination is not None:
-                known_destination(site, ledger, destination)
-            if asks and not yes:
-                _ask(ledger, wanted)
-            changed = _apply(ledger, change, wanted)
-            if change is deliveries.retry:
-                _probe_now(ledger, destination)
+        changed = _steer(open_site(config), change, wanted, ask=asks and not yes)
         _say_changed(done, changed, as_json, "delivery")
 
     command.__doc__ = words
     return command
+
+
+def _steer(site: Site, change: Change, wanted: DeliveryFilter, *, ask: bool) -> int:
+    with open_ledger(site) as ledger:
+        if wanted.destination is not None:
+            known_destination(site, ledger, wanted.destination)
+        if ask:
+            _ask(ledger, wanted)
+        changed = _apply(ledger, change, wanted)
+        if change is deliveries.retry:
+            _probe_now(ledger, wanted.destination)
+    return changed
 
 
 def _apply(ledger: Ledger, change: Change, wanted: DeliveryFilter) -> int:

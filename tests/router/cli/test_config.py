@@ -70,7 +70,14 @@ def test_the_schema_describes_every_key(call: Any):
     assert "listeners" in schema["required"]
     for name, model in {"Site": schema, **schema["$defs"]}.items():
         for key, field in model["properties"].items():
-            assert "description" in field or name == "StoreFolder", f"{name}.{key}"
+            assert "description" in field, f"{name}.{key}"
+
+
+def test_the_schema_takes_what_the_site_takes(call: Any):
+    described = call("config", "schema").json["properties"]
+    assert described["store"]["type"] == "string"
+    assert {"enum": ["off", False]} in described["metrics"]["anyOf"]
+    assert described["retention"]["$ref"] == "#/$defs/Retention"
 
 
 def test_the_schema_can_be_written_to_a_file(call: Any, tmp_path: Path):
