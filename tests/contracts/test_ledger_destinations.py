@@ -35,6 +35,7 @@ def test_an_outage_that_many_notice_counts_once(ledger: Ledger):
     assert (first.up, first.failures, first.probe_due) == (False, 1, False)
     assert (second.failures, second.next_probe_at) == (1, first.next_probe_at)
     assert second.down_since == first.down_since
+    assert second.probe_in_ms is not None
     assert 0 < second.probe_in_ms <= HOUR_MS
 
 

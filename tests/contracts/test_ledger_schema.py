@@ -8,7 +8,14 @@ from alembic.migration import MigrationContext
 from sqlalchemy import text
 from sqlalchemy.engine import URL
 
-from router.ledger import Ledger, LedgerRefused, LedgerUnavailable, SchemaOutdated, objects
+from router.ledger import (
+    Ledger,
+    LedgerError,
+    LedgerRefused,
+    LedgerUnavailable,
+    SchemaOutdated,
+    objects,
+)
 from router.ledger.migrations import newest_revision
 from router.ledger.models import LedgerTable
 
@@ -41,7 +48,7 @@ def test_a_ledger_of_another_version_is_refused(ledger: Ledger):
 
 
 def test_processes_that_upgrade_at_once_take_turns(empty_url: URL):
-    failures: list[BaseException] = []
+    failures: list[LedgerError] = []
     barrier = threading.Barrier(3)
 
     def work() -> None:
@@ -50,7 +57,7 @@ def test_processes_that_upgrade_at_once_take_turns(empty_url: URL):
         try:
             ledger.upgrade()
             ledger.check()
-        except Exception as error:
+        except LedgerError as error:
             failures.append(error)
         ledger.dispose()
 
@@ -64,9 +71,14 @@ def test_processes_that_upgrade_at_once_take_turns(empty_url: URL):
 
 def test_a_failed_write_leaves_nothing_behind(ledger: Ledger, story):
     row = story.received()
-    with pytest.raises(ZeroDivisionError), ledger.write() as conn:
-        objects.insert_received(conn, [row])
-        raise ZeroDivisionError
+
+    def fail() -> None:
+        with ledger.write() as conn:
+            objects.insert_received(conn, [row])
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     with ledger.read() as conn:
         assert objects.by_ids(conn, [row.id]) == []
 
