@@ -1,0 +1,139 @@
+"""What only a store in a folder does: paths, flushes, file systems."""
+
+import errno
+import os
+import resource
+import threading
+from pathlib import Path
+
+import pytest
+
+from router.store import DirectoryStore, new_object_id
+from router.store.directory import NAMES_FOLLOW_DATA, file_system_of
+
+
+def test_a_file_lies_in_its_buckets_folder(tmp_path: Path):
+    store = DirectoryStore(tmp_path)
+    object_id = "0199aaaa" + "7" * 24
+    with store.create(object_id) as writer:
+        writer.write(b"data")
+        writer.commit()
+    path = tmp_path / "0199aaaa" / f"{object_id}.dcm"
+    assert path.read_bytes() == b"data"
+    assert store.path_of(object_id) == path
+    assert path.stat().st_mode & 0o007 == 0
+
+
+def test_an_emptied_bucket_is_removed_and_made_again(tmp_path: Path):
+    store = DirectoryStore(tmp_path)
+    object_id = new_object_id()
+    for _ in range(2):
+        with store.create(object_id) as writer:
+            writer.commit()
+        assert len(list(tmp_path.iterdir())) == 1
+        store.delete([object_id])
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bucket_removed_by_another_process_is_made_again(tmp_path: Path):
+    ours, theirs = DirectoryStore(tmp_path), DirectoryStore(tmp_path)
+    first, second = "0199aaaa" + "1" * 24, "0199aaaa" + "2" * 24
+    with ours.create(first) as writer:
+        writer.commit()
+    theirs.delete([first])
+    with ours.create(second) as writer:
+        writer.commit()
+    assert theirs.ids_in("0199aaaa") == [second]
+
+
+def test_what_is_not_ours_is_not_listed(tmp_path: Path):
+    store = DirectoryStore(tmp_path)
+    (tmp_path / "lost+found").mkdir()
+    (tmp_path / "0199aaaa").mkdir()
+    (tmp_path / "0199aaaa" / "notes.txt").write_text("hello")
+    (tmp_path / "0199aaaa" / "short.dcm").write_text("hello")
+    assert store.buckets() == ["0199aaaa"]
+    assert store.ids_in("0199aaaa") == []
+
+
+def test_files_of_an_earlier_process_are_found(tmp_path: Path):
+    object_id = new_object_id()
+    with DirectoryStore(tmp_path).create(object_id) as writer:
+        writer.write(b"data")
+        writer.commit()
+    with DirectoryStore(tmp_path).open(object_id) as stored:
+        assert stored.read_at(0, 4) == b"data"
+
+
+@pytest.mark.parametrize("sync_folders", [True, False, None])
+def test_a_commit_works_with_and_without_flushing_the_folder(tmp_path: Path, sync_folders):
+    store = DirectoryStore(tmp_path, sync_folders=sync_folders)
+    object_id = new_object_id()
+    with store.create(object_id) as writer:
+        writer.write(b"data")
+        writer.commit(sync=True)
+    assert store.ids_in(object_id[:8]) == [object_id]
+
+
+def test_the_file_system_is_known_by_name():
+    assert file_system_of(Path("/proc")) == "proc"
+    assert file_system_of(Path("/nowhere/at/all")) == ""
+    assert "nfs" not in NAMES_FOLLOW_DATA
+
+
+def test_a_full_disk_is_an_error_and_leaves_no_file(tmp_path: Path):
+    store = DirectoryStore(tmp_path)
+    object_id = new_object_id()
+    writer = store.create(object_id)
+    full = os.open("/dev/full", os.O_WRONLY)
+    os.dup2(full, writer._fd)
+    os.close(full)
+    with pytest.raises(OSError, match="space") as caught:
+        writer.write(b"data")
+    assert caught.value.errno == errno.ENOSPC
+    with pytest.raises(OSError, match="space"):
+        writer.writev([b"data", b"data"])
+    writer.abort()
+    assert store.ids_in(object_id[:8]) == []
+
+
+def test_a_short_write_is_never_silent(tmp_path: Path):
+    """The limit on a file's size cuts a write short; going on with the rest fails."""
+    store = DirectoryStore(tmp_path)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with store.create(new_object_id()) as writer, store.create(new_object_id()) as other:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (120_000, hard))
+        try:
+            with pytest.raises(OSError, match="large") as caught:
+                writer.writev([bytes([n]) * 50_000 for n in range(3)])
+            assert caught.value.errno == errno.EFBIG
+            assert writer.size == 120_000
+            with pytest.raises(OSError, match="large"):
+                other.write(b"z" * 150_000)
+            assert other.size == 120_000
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_many_threads_write_at_once(tmp_path: Path):
+    store = DirectoryStore(tmp_path)
+    ids: list[str] = []
+
+    def work() -> None:
+        for _ in range(20):
+            object_id = new_object_id()
+            with store.create(object_id) as writer:
+                writer.write(object_id.encode())
+                writer.commit(sync=False)
+            ids.append(object_id)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    found = [object_id for bucket in store.buckets() for object_id in store.ids_in(bucket)]
+    assert found == sorted(ids)
+    for object_id in found:
+        with store.open(object_id) as stored:
+            assert stored.read_at(0, 32) == object_id.encode()
