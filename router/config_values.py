@@ -98,6 +98,21 @@ def check_ae_title(value: str) -> str:
     return title
 
 
+def check_host(value: str) -> str:
+    """A host name or an address; whether it exists is found out when it is used."""
+    if not (_is_address(value) if ":" in value else _HOST.fullmatch(value)):
+        raise ValueError("expected a host name or an IP address, without port and spaces")
+    return value
+
+
+def _is_address(value: str) -> bool:
+    try:
+        ipaddress.ip_address(value)
+    except ValueError:
+        return False
+    return True
+
+
 def check_name(value: str) -> str:
     """A name: what metrics, traces and the command line show."""
     if not _NAME.fullmatch(value):
@@ -108,13 +123,24 @@ def check_name(value: str) -> str:
 def resolve_path(value: Path, info: ValidationInfo) -> Path:
     """A relative path counts from the folder of the site's file."""
     folder = _folder(info)
-    return value if folder is None else (folder / value.expanduser()).absolute()
+    if folder is None:
+        return value
+    try:
+        return (folder / value.expanduser()).absolute()
+    except RuntimeError:
+        raise ValueError(f"nobody here has the home folder of {value}") from None
 
 
 def existing_file(value: Path, info: ValidationInfo) -> Path:
     """A file that must be there when the site is loaded."""
     path = resolve_path(value, info)
-    if _folder(info) is not None and not path.is_file():
+    if _folder(info) is None:
+        return path
+    try:
+        there = path.is_file()
+    except OSError:  # too long a name, a folder that is closed to us
+        there = False
+    if not there:
         raise ValueError(f"there is no file {path}")
     return path
 
@@ -166,22 +192,31 @@ def _folder(info: ValidationInfo) -> Path | None:
     return folder if isinstance(folder, Path) else None
 
 
-_NUMBER = r"\d+(?:\.\d+)?"
+_NUMBER = r"\d{1,15}(?:\.\d{1,9})?"
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _DURATION_PART = re.compile(rf"({_NUMBER})(ms|s|m|h|d|w)")
 _DURATION = re.compile(rf"{_NUMBER}|(?:{_NUMBER}(?:ms|s|m|h|d|w))+")
 _SIZE = re.compile(rf"({_NUMBER})\s*(?:([kmgt])?(i)?b)?")
+_HOST = re.compile(r"[A-Za-z0-9_.-]{1,253}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _DURATION_SCHEMA = {"anyOf": [{"type": "number"}, {"type": "string", "examples": ["30s", "3d"]}]}
 _SIZE_SCHEMA = {"anyOf": [{"type": "integer"}, {"type": "string", "examples": ["1MiB", "10GB"]}]}
 
+_TEN_YEARS = 10 * 365 * 86400
+
 #: Seconds.
 Duration = Annotated[
-    float, BeforeValidator(parse_duration), Field(gt=0), WithJsonSchema(_DURATION_SCHEMA)
+    float,
+    BeforeValidator(parse_duration),
+    Field(gt=0, le=_TEN_YEARS),
+    WithJsonSchema(_DURATION_SCHEMA),
 ]
 #: Seconds; nothing is a value too.
 DurationOrZero = Annotated[
-    float, BeforeValidator(parse_duration), Field(ge=0), WithJsonSchema(_DURATION_SCHEMA)
+    float,
+    BeforeValidator(parse_duration),
+    Field(ge=0, le=_TEN_YEARS),
+    WithJsonSchema(_DURATION_SCHEMA),
 ]
 #: Bytes.
 Size = Annotated[int, BeforeValidator(parse_size), Field(ge=0), WithJsonSchema(_SIZE_SCHEMA)]
@@ -190,7 +225,7 @@ AeTitle = Annotated[str, AfterValidator(check_ae_title)]
 #: A listening port: 0 lets the system choose one.
 ListeningPort = Annotated[int, Field(ge=0, le=65535)]
 PeerPort = Annotated[int, Field(ge=1, le=65535)]
-Host = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[^\s/]+$")]
+Host = Annotated[str, AfterValidator(check_host)]
 ResolvedPath = Annotated[Path, AfterValidator(resolve_path)]
 ExistingFile = Annotated[Path, AfterValidator(existing_file)]
 #: Give its field `repr=False`.

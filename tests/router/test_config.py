@@ -1,9 +1,11 @@
 """The site's file: what it means when it is sound, and what is said when it is not."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import given
+import yaml
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from router.config import (
@@ -186,6 +188,23 @@ BROKEN = {
         LISTENER + "loops: {within: 0s}",
         "2:9: loops.within: expected more than 0",
     ),
+    "a duration beyond reason": (
+        LISTENER + "retention: {delivered: 9999w}",
+        "2:13: retention.delivered: expected at most 315360000",
+    ),
+    "a size beyond reason": (
+        LISTENER + f"free_space: {{low: {'9' * 400}GB}}",
+        "2:14: free_space.low: ",
+    ),
+    "a host with a port": (
+        LISTENER + "destinations:\n  - {name: a, dicom: {ae_title: A, host: 'cafe:104'}}",
+        "3:36: destinations[0].dicom.host: expected a host name or an IP address, without port",
+    ),
+    "a certificate's name that is too long": (
+        f"listeners: [{{name: a, ae_title: A, tls: {{cert: {'x' * 5000}, key: no.key}}}}]",
+        "1:42: listeners[0].tls.cert: there is no file ",
+    ),
+    "a home of nobody": (LISTENER + "rules: '~no-such-user/rules'", "2:1: rules: nobody here has"),
     "a size that is none": (
         LISTENER + "free_space: {low: 10 gigs}",
         "2:14: free_space.low: '10 gigs' is not a size",
@@ -349,6 +368,7 @@ def test_a_secret_may_lie_in_a_file_of_its_own(tmp_path: Path):
         ("1.5h", 5400),
         ("90", 90),
         (" 30S ", 30),
+        ("000", 0),
     ],
 )
 def test_durations(text: str, seconds: float):
@@ -382,6 +402,43 @@ def test_values_are_understood_or_refused_never_more(text: str):
         else:
             assert isinstance(value, int | float)
             assert value >= 0
+
+
+SCALARS = st.one_of(
+    st.none(),
+    st.text(max_size=20),
+    st.sampled_from(
+        ["~no-such-user/x", "x" * 5000, "a\0b", "file:", "file:~no-such-user", "${}", "$", "1e999"]
+    ),
+    st.integers(),
+    st.lists(st.text(max_size=3), max_size=2),
+    st.dictionaries(st.text(max_size=3), st.text(max_size=3), max_size=2),
+)
+
+
+@given(data=st.data())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_whatever_stands_in_the_file_it_is_a_site_or_its_mistakes(
+    tmp_path: Path, data: st.DataObject
+):
+    document = yaml.safe_load(FULL)
+    place: Any = document
+    while True:
+        keys = list(place) if isinstance(place, dict) else list(range(len(place)))
+        key = data.draw(st.sampled_from(keys))
+        if not isinstance(place[key], dict | list) or not place[key] or data.draw(st.booleans()):
+            break
+        place = place[key]
+    place[key] = data.draw(SCALARS)
+    path = write(tmp_path, yaml.safe_dump(document, allow_unicode=True))
+    try:
+        site = load_site(path, {})
+    except DocumentError as error:
+        problems = error.problems
+        assert problems
+        assert all(problem.line >= 1 for problem in problems)
+    else:
+        assert site.listeners
 
 
 def test_destinations_can_be_made_in_python():
