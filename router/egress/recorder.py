@@ -76,6 +76,7 @@ class Recorder:
         self._pending: list[Tried] = []
         self._since = 0.0
         self.lost_leases = False
+        self.failure: Attempt | None = None  # the destination could not keep what it had taken
         self.delivered = 0
 
     def add(self, tried: Tried) -> None:
@@ -128,7 +129,7 @@ class Recorder:
         failure = self._writing.settle()
         if failure is None:
             return pending
-        failed = Attempt(outcome=failure)
+        failed = self.failure = Attempt(outcome=failure)
         return [
             Tried(
                 delivery=tried.delivery,

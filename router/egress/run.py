@@ -73,13 +73,13 @@ class Run:
         """Try each of the batch; returns those that were not tried."""
         started = self.clock()
         # Suspects last, so that others may pass before them.
-        queue = deque(sorted(batch, key=lambda one: self.suspects.times_lost(one.id)))
+        queue = deque(sorted(batch, key=self.suspects.suspicion))
         self.channel.expect(queue)
         while queue and not self._ends(keeper):
             delivery = queue.popleft()
             match self._try(delivery):
                 case _Step.AGAIN:
-                    queue.append(delivery)
+                    queue = deque(sorted([*queue, delivery], key=self.suspects.suspicion))
                 case _Step.STOP:
                     return [delivery, *queue] if self.in_vain else list(queue)
             if self.recorder.is_due() or (self.tenure.probing and self._answered):
@@ -118,7 +118,7 @@ class Run:
         if not attempt.lost:
             guilty = self.suspects.refused(delivery.id) is Verdict.OBJECT
             return _charged(attempt, object_is_sick=guilty, few_attempts=False)
-        verdict = self.suspects.lost(delivery.id, silent=attempt.silent)
+        verdict = self.suspects.lost(delivery, silent=attempt.silent)
         log.info(
             "association lost on an object",
             delivery=delivery.id,
@@ -136,6 +136,7 @@ class Run:
     def _ends(self, keeper: Keeper) -> bool:
         return (
             self._failure is not None
+            or self.recorder.failure is not None
             or self.in_vain
             or keeper.lost
             or self.recorder.lost_leases
@@ -162,9 +163,9 @@ class Run:
             self.tenure.mark_up(connection)
 
     def _end(self, connection: Connection, rest: Sequence[LeasedDelivery]) -> None:
-        if self._failure is not None:
-            reason = self._failure.outcome.reason
-            self.tenure.mark_down(connection, reason, severe=self._failure.severe)
+        failure = self._failure or self.recorder.failure
+        if failure is not None:
+            self.tenure.mark_down(connection, failure.outcome.reason, severe=failure.severe)
         self.tenure.give_back(connection, rest)
         self.tenure.end(connection)
 

@@ -8,10 +8,20 @@ while others pass is guilty, and a destination that loses different objects in a
 import threading
 from dataclasses import dataclass
 from enum import Enum, auto
+from typing import Protocol
+
+from router.egress.contexts import Owed, Pair, pair_of
 
 MOST_IN_A_ROW = 3
 MOST_SILENT_IN_A_ROW = 2  # each costs the time-out of a response
 MOST_REMEMBERED = 4096
+
+
+class OwedDelivery(Owed, Protocol):
+    """What of a leased delivery matters here."""
+
+    @property
+    def id(self) -> int: ...
 
 
 class Verdict(Enum):
@@ -35,13 +45,17 @@ class Suspects:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._losses: dict[int, _Loss] = {}
-        self._in_a_row: set[int] = set()
+        self._in_a_row: dict[int, Pair] = {}
         self._passed = 0
 
-    def times_lost(self, delivery_id: int) -> int:
-        """How often; suspects are sent after those that are not."""
-        loss = self._losses.get(delivery_id)
-        return loss.times if loss is not None else 0
+    def suspicion(self, delivery: OwedDelivery) -> tuple[int, bool]:
+        """What to sort by: suspects go after the others, and their kind after other kinds."""
+        if not self._losses:
+            return 0, False
+        with self._lock:
+            loss = self._losses.get(delivery.id)
+            kinds = set(self._in_a_row.values())
+        return (loss.times if loss is not None else 0), pair_of(delivery) in kinds
 
     def passed(self, delivery_id: int) -> None:
         """The peer has answered for this object, whatever it said."""
@@ -53,13 +67,13 @@ class Suspects:
             self._in_a_row.clear()
             self._losses.pop(delivery_id, None)
 
-    def lost(self, delivery_id: int, *, silent: bool) -> Verdict:
+    def lost(self, delivery: OwedDelivery, *, silent: bool) -> Verdict:
         """The association ended while this object was sent; `silent`: by a time-out."""
         with self._lock:
-            loss = self._remember(delivery_id)
+            loss = self._remember(delivery.id)
             if loss.times > 1 and self._passed > loss.passed_before:
                 return Verdict.OBJECT
-            self._in_a_row.add(delivery_id)
+            self._in_a_row[delivery.id] = pair_of(delivery)
             most = MOST_SILENT_IN_A_ROW if silent else MOST_IN_A_ROW
             if len(self._in_a_row) >= most:
                 return Verdict.DESTINATION

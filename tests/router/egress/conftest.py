@@ -6,7 +6,7 @@ import pytest
 
 from router.ledger import Ledger
 from router.store import DirectoryStore
-from tests.router.egress.surroundings import House, Scp
+from tests.router.egress.surroundings import CT, ELE, ILE, MR, House, Scp
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from dataclasses import dataclass, field
+from typing import Any
 
 import xxhash
 from pydicom.dataset import Dataset
@@ -124,7 +125,7 @@ class House:
             chance=lambda: 0.5,
         )
 
-    def query(self, sql: str, **values: object) -> list:
+    def query(self, sql: str, **values: object) -> list[Any]:
         with self.ledger.read() as connection:
             return list(connection.execute(text(sql), values))
 
@@ -155,7 +156,8 @@ class House:
             )
 
     def slots_taken(self) -> int:
-        return self.query("SELECT count(*) FROM destination_slots WHERE owner IS NOT NULL")[0][0]
+        sql = "SELECT count(*) FROM destination_slots WHERE owner IS NOT NULL"
+        return int(self.query(sql)[0][0])
 
 
 def _received(
@@ -198,12 +200,13 @@ class Scp:
         self.ae.ae_title = called or "PACS"
         for sop_class, syntaxes in contexts.items():
             self.ae.add_supported_context(sop_class, syntaxes)
-        handlers = [
+        handlers: list[Any] = [
             (evt.EVT_C_STORE, self._store),
             (evt.EVT_ACCEPTED, self._accepted),
             (evt.EVT_RELEASED, lambda event: self.released.release()),
         ]
         self.server = self.ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
+        assert self.server is not None
         self.port = self.server.server_address[1]
 
     def _accepted(self, event) -> None:
@@ -227,7 +230,8 @@ class Scp:
 
     def stop(self) -> None:
         self.unblock.set()
-        self.ae.shutdown()
+        # Aside: it takes half a second, which forty tests need not wait for.
+        threading.Thread(target=self.ae.shutdown, daemon=True).start()
 
 
 def pacs(port: int, name: str = "pacs", **settings) -> Destination:

@@ -1,6 +1,16 @@
 """Draining a destination: what arrives, what is charged to whom, what is given back."""
 
-from tests.router.egress.surroundings import ELE, encode, pacs, small
+import threading
+import time
+
+import pytest
+from pynetdicom.sop_class import _STORAGE_CLASSES
+
+from router.egress.drain import Timing
+from router.ledger import deliveries, destinations
+from tests.router.egress.surroundings import CT, ELE, ILE, JPEG, MR, Row, encode, pacs, small
+
+DEAD_PORT = 1  # nobody listens there
 
 
 def test_what_is_owed_arrives_byte_for_byte_and_is_recorded(house, scp):
@@ -14,10 +24,361 @@ def test_what_is_owed_arrives_byte_for_byte_and_is_recorded(house, scp):
     assert house.states() == {"delivered": 40}
     assert house.slots_taken() == 0
     events = house.query("SELECT state, reason, status, attempts, worker FROM delivery_events")
-    assert ("delivered", "stored", 0, 1, "test") in [tuple(e) for e in events]
+    assert ("delivered", "stored", 0, 1, "test") in [tuple(event) for event in events]
 
 
 def test_a_bell_for_nothing_opens_no_association(house, scp):
     peer = scp()
     assert house.drain(pacs(peer.port)).delivered == 0
     assert peer.associations == 0
+
+
+def test_the_association_stays_open_for_the_next_drain_and_is_reaped_when_idle(house, scp):
+    peer = scp()
+    destination = pacs(peer.port, idle=30)
+    for _ in range(3):
+        house.owe("pacs", small())
+        house.drain(destination)
+    assert (len(peer.arrived), peer.associations) == (3, 1)
+    assert repr(house.pool) == "<Pool: 1 idle, 0 lent>"
+    assert house.pool.reap(time.monotonic() + 29) == 0
+    assert house.pool.reap(time.monotonic() + 31) == 1
+    assert peer.released.acquire(timeout=5)
+
+
+def test_an_association_is_renewed_after_so_many_objects(house, scp):
+    peer = scp()
+    house.owe("pacs", *(small() for _ in range(10)))
+    house.drain(pacs(peer.port, reuse=4))
+    assert (len(peer.arrived), peer.associations) == (10, 3)
+
+
+def test_a_kept_association_that_the_peer_closed_costs_nobody_anything(house, scp):
+    peer = scp()
+    destination = pacs(peer.port)
+    house.owe("pacs", small())
+    house.drain(destination)
+    for association in peer.ae.active_associations:
+        association.abort()
+    house.owe("pacs", small())
+    house.drain(destination)
+    assert house.states() == {"delivered": 2}
+    assert {row.attempts for row in house.rows().values()} == {1}
+
+
+def test_the_most_urgent_goes_first(house, scp):
+    peer = scp()
+    low = house.owe("pacs", small(), priority=3)
+    stat = house.owe("pacs", small(), priority=0)
+    house.drain(pacs(peer.port))
+    assert peer.arrived == stat + low
+
+
+def test_a_new_kind_of_object_gets_a_new_association_that_takes_both(house, scp):
+    peer = scp()
+    destination = pacs(peer.port, associations=1)
+    for sop_class in (CT, MR, CT, MR):
+        house.owe("pacs", small(sop_class))
+        house.drain(destination)
+    assert (len(peer.arrived), peer.associations) == (4, 2)
+
+
+def test_more_kinds_than_one_association_can_propose(house, scp):
+    classes = sorted(set(_STORAGE_CLASSES.values()))[:60]
+    peer = scp({sop_class: [ELE] for sop_class in classes})
+    house.owe("pacs", *(small(sop_class) for sop_class in classes))
+    house.drain(pacs(peer.port))
+    assert house.states() == {"delivered": 60}
+    assert peer.associations <= 4
+
+
+@pytest.mark.parametrize(
+    ("status", "row"),
+    [
+        (0xB000, Row("delivered", 1, "elements_coerced")),
+        (0x0111, Row("delivered", 1, "duplicate")),
+        (0xA900, Row("held", 1, "data_set_mismatch")),
+        (0x0122, Row("held", 1, "sop_class_refused")),
+        (0xC000, Row("waiting", 1, "cannot_understand")),
+        (0x0110, Row("waiting", 1, "processing_failure")),
+        (0xA700, Row("waiting", 0, "out_of_resources")),
+    ],
+)
+def test_each_status_has_its_consequence(house, scp, status, row):
+    peer = scp()
+    (uid,) = house.owe("pacs", small())
+    peer.script["*"] = status
+    house.drain(pacs(peer.port))
+    assert house.rows()[uid] == row
+    assert house.health("pacs").up == (status != 0xA700)
+
+
+def test_an_object_that_is_never_understood_fails_after_three_attempts_and_harms_no_other(
+    house, scp
+):
+    peer = scp()
+    destination = pacs(peer.port)
+    (bad,) = house.owe("pacs", small())
+    peer.script[bad] = 0xC123
+    for _ in range(3):
+        house.owe("pacs", small())
+        house.make_all_due()
+        house.drain(destination)
+    assert house.rows()[bad] == Row("failed", 3, "cannot_understand")
+    assert house.states() == {"failed": 1, "delivered": 3}
+
+
+def test_a_retry_sends_only_what_had_not_arrived(house, scp):
+    peer = scp()
+    uids = house.owe("pacs", *(small() for _ in range(10)))
+    peer.script[uids[3]] = 0xC000
+    house.drain(pacs(peer.port))
+    peer.script.clear()
+    house.make_all_due()
+    house.drain(pacs(peer.port))
+    assert sorted(peer.arrived) == sorted(uids)
+
+
+def test_a_poisoned_object_is_charged_and_the_others_pass(house, scp):
+    peer = scp()
+    uids = house.owe("pacs", *(small() for _ in range(12)))
+    peer.script[uids[0]] = "abort"
+    house.drain(pacs(peer.port))
+    rows = house.rows()
+    assert rows[uids[0]].state == "waiting"
+    assert rows[uids[0]].attempts == 1
+    assert sorted(peer.arrived) == sorted(uids[1:])
+    assert house.health("pacs").up
+    for _ in range(2):
+        house.make_all_due()
+        house.owe("pacs", small())
+        house.drain(pacs(peer.port))
+    assert house.rows()[uids[0]].state == "failed"
+    assert len(peer.arrived) == 13
+
+
+def test_a_poisoned_object_alone_is_told_from_a_sick_peer_by_an_echo(house, scp):
+    peer = scp()
+    peer.ae.add_supported_context("1.2.840.10008.1.1")
+    (uid,) = house.owe("pacs", small())
+    peer.script[uid] = "abort"
+    house.drain(pacs(peer.port))
+    assert house.rows()[uid].attempts == 1
+    assert house.health("pacs").up
+
+
+def test_a_peer_that_aborts_every_object_is_down_and_no_object_pays(house, scp):
+    peer = scp()
+    uids = house.owe("pacs", *(small() for _ in range(8)))
+    peer.script["*"] = "abort"
+    for _ in range(4):
+        house.drain(pacs(peer.port))
+        assert not house.health("pacs").up
+        house.make_all_due()
+    assert {row.attempts for row in house.rows().values()} == {0}
+    assert house.states() == {"waiting": 8}
+    peer.script.clear()
+    house.drain(pacs(peer.port))
+    assert sorted(peer.arrived) == sorted(uids)
+    assert house.health("pacs").up
+
+
+def test_a_dead_destination_goes_down_and_its_queue_waits_unharmed(house, scp):
+    house.owe("pacs", *(small() for _ in range(5)))
+    result = house.drain(pacs(DEAD_PORT))
+    assert (result.delivered, result.left_due) == (0, False)
+    assert house.states() == {"waiting": 5}
+    assert {row.attempts for row in house.rows().values()} == {0}
+    health = house.health("pacs")
+    assert (health.up, health.failures, health.reason) == (False, 1, "connect_refused")
+    # Until the probe is due, a drain does not even try.
+    events = house.query("SELECT count(*) FROM delivery_events")[0][0]
+    house.drain(pacs(DEAD_PORT))
+    assert house.query("SELECT count(*) FROM delivery_events")[0][0] == events
+    house.make_all_due()
+    house.drain(pacs(DEAD_PORT))
+    assert house.health("pacs").failures == 2
+    house.make_all_due()
+    peer = scp()
+    assert house.drain(pacs(peer.port)).delivered == 5
+    assert house.health("pacs").up
+
+
+def test_a_peer_that_rejects_our_title_is_left_alone_for_longer(house, scp):
+    peer = scp(called="OTHER")
+    house.owe("pacs", small())
+    house.drain(pacs(peer.port))
+    health = house.health("pacs")
+    assert health.reason is not None
+    assert health.reason.startswith("rejected_called")
+    assert health.probe_in_ms is not None
+    assert health.probe_in_ms > 200_000
+
+
+def test_a_peer_out_of_resources_is_down_until_it_takes_something(house, scp):
+    peer = scp()
+    big, *_ = house.owe("pacs", *(small() for _ in range(4)))
+    peer.script[big] = 0xA700
+    house.drain(pacs(peer.port))
+    assert not house.health("pacs").up
+    house.make_all_due()
+    house.drain(pacs(peer.port))  # the others pass, so the one that is refused is charged
+    assert house.states() == {"waiting": 1, "delivered": 3}
+    assert house.rows()[big].attempts == 1
+    assert house.health("pacs").up
+
+
+def test_a_hanging_peer_gives_up_its_object_by_the_time_out(house, scp):
+    peer = scp()
+    peer.script["*"] = "hang"
+    house.owe("pacs", *(small() for _ in range(3)))
+    house.drain(pacs(peer.port, timeouts={"dimse": 0.2}))
+    health = house.health("pacs")
+    assert (health.up, health.reason) == (False, "timeout_dimse")
+    assert {row.attempts for row in house.rows().values()} == {0}
+    assert house.slots_taken() == 0
+
+
+def test_a_hanging_destination_does_not_delay_another(house, scp):
+    hanging, live = scp(), scp()
+    hanging.script["*"] = "hang"
+    house.owe("stuck", small())
+    house.owe("pacs", *(small() for _ in range(20)))
+    stuck = pacs(hanging.port, "stuck", timeouts={"dimse": 20})
+    thread = threading.Thread(target=house.drain, args=(stuck,))
+    thread.start()
+    assert house.drain(pacs(live.port)).delivered == 20
+    assert thread.is_alive()
+    hanging.unblock.set()
+    thread.join()
+
+
+def test_a_peer_that_takes_one_association_is_not_down_for_refusing_the_second(house, scp):
+    peer = scp(most=1)
+    peer.script["*"] = "hang"
+    destination = pacs(peer.port, timeouts={"dimse": 20})
+    house.owe("pacs", small())
+    thread = threading.Thread(target=house.drain, args=(destination,))
+    thread.start()
+    while not peer.associations:
+        time.sleep(0.01)
+    house.owe("pacs", small())
+    second = house.drain(destination)
+    assert (second.delivered, second.left_due) == (0, False)
+    assert house.health("pacs").up
+    peer.script.clear()
+    peer.unblock.set()
+    thread.join()
+
+
+def test_no_more_drains_than_slots(house, scp):
+    peer = scp()
+    house.owe("pacs", small())
+    with house.ledger.write() as connection:
+        for n in range(2):
+            destinations.take_slot(connection, "pacs", 2, f"other{n}", 60_000)
+    assert house.drain(pacs(peer.port, associations=2)).delivered == 0
+    assert house.states() == {"waiting": 1}
+
+
+def test_a_held_destination_gets_nothing_and_asks_for_no_second_bell(house, scp):
+    peer = scp()
+    house.owe("pacs", small())
+    with house.ledger.write() as connection:
+        destinations.hold(connection, "pacs")
+    result = house.drain(pacs(peer.port))
+    assert (result.delivered, result.left_due) == (0, False)
+
+
+def test_on_stop_the_object_in_hand_is_finished_and_the_rest_is_given_back(house, scp):
+    peer = scp()
+    house.owe("pacs", *(small() for _ in range(10)))
+    house.drain(pacs(peer.port), stop=lambda: len(peer.arrived) >= 3)
+    assert house.states() == {"delivered": 3, "waiting": 7}
+    assert house.slots_taken() == 0
+    assert {row.attempts for row in house.rows().values()} == {0, 1}
+
+
+def test_a_drain_whose_time_is_up_asks_for_another(house, scp):
+    peer = scp()
+    house.owe("pacs", *(small() for _ in range(40)))
+    result = house.drain(pacs(peer.port), timing=Timing(linger=0, longest=0))
+    assert result.left_due
+    assert house.states()["waiting"] > 0
+
+
+def test_what_comes_in_while_a_drain_lingers_goes_on_the_same_association(house, scp):
+    peer = scp()
+    house.owe("pacs", small())
+    stopped = threading.Event()
+    thread = threading.Thread(
+        target=house.drain,
+        args=(pacs(peer.port),),
+        kwargs={"timing": Timing(linger=20), "stop": stopped.is_set},
+    )
+    thread.start()
+    while not peer.arrived:
+        time.sleep(0.01)
+    house.owe("pacs", small())
+    while len(peer.arrived) < 2:
+        time.sleep(0.01)
+    stopped.set()
+    thread.join()
+    assert house.states() == {"delivered": 2}
+    assert peer.associations == 1
+
+
+def test_a_lost_lease_is_not_recorded_over_and_ends_the_drain(house, scp):
+    peer = scp()
+    uids = house.owe("pacs", *(small() for _ in range(3)))
+
+    def steal() -> bool:
+        if len(peer.arrived) == 1:
+            with house.ledger.write() as connection:
+                connection.exec_driver_sql("UPDATE deliveries SET lease_owner = 'thief'")
+        return len(peer.arrived) >= 2
+
+    house.drain(pacs(peer.port), stop=steal)
+    assert house.rows()[uids[0]].state == "leased"
+    assert house.states() == {"leased": 3}
+
+
+def test_a_slow_object_does_not_keep_others_outcomes_from_the_ledger(house, scp):
+    peer = scp()
+    first, second = house.owe("pacs", small(), small())
+    peer.script[second] = "hang"
+    thread = threading.Thread(target=house.drain, args=(pacs(peer.port, timeouts={"dimse": 20}),))
+    thread.start()
+    deadline = time.monotonic() + 5
+    while house.rows()[first].state != "delivered" and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert house.rows()[first].state == "delivered"
+    assert house.rows()[second].state == "leased"
+    peer.unblock.set()
+    thread.join()
+
+
+def test_leases_that_ran_out_are_taken_up_by_the_next_drain(house, scp):
+    peer = scp()
+    house.owe("pacs", *(small() for _ in range(3)))
+    with house.ledger.write() as connection:
+        deliveries.lease_due(connection, "pacs", owner="dead", limit=2, lease_ms=-1)
+    with house.ledger.write() as connection:
+        assert deliveries.expire_leases(connection) == ["pacs"]
+    assert house.drain(pacs(peer.port)).delivered == 3
+
+
+def test_an_object_in_a_syntax_the_peer_refuses_is_held(house, scp):
+    peer = scp()
+    (uid,) = house.owe("pacs", small(), syntax=JPEG, encoded=encode(small(), ELE))
+    house.drain(pacs(peer.port))
+    assert house.rows()[uid] == Row("held", 1, "no_transfer_syntax_accepted")
+
+
+def test_a_class_the_peer_does_not_take_is_held_and_the_others_pass(house, scp):
+    peer = scp({CT: [ELE, ILE]})
+    (mr,) = house.owe("pacs", small(MR))
+    house.owe("pacs", small())
+    house.drain(pacs(peer.port))
+    assert house.rows()[mr] == Row("held", 1, "sop_class_not_accepted")
+    assert house.states() == {"held": 1, "delivered": 1}
