@@ -1,5 +1,7 @@
 """`dicom-router db`: bring the ledger's schema up to date, or tell whether it is."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import typer
@@ -15,6 +17,7 @@ from router.cli.options import (
 from router.cli.render import say_json
 
 if TYPE_CHECKING:
+    from router.config import Site
     from router.ledger import Ledger
 
 app = typer.Typer(
@@ -30,17 +33,10 @@ def upgrade(config: ConfigOption = None, as_json: JsonOption = False) -> None:
 
     Safe to run again, and by several processes at once.
     """
-    from router.ledger import Ledger, LedgerError
-
-    site = open_site(config)
-    try:
-        ledger = Ledger(site.ledger)
+    with _ledger(open_site(config)) as ledger:
         before = ledger.revision()
         ledger.upgrade()
         after = ledger.revision()
-        ledger.dispose()
-    except LedgerError as error:
-        fail(Exit.UNAVAILABLE, f"the ledger cannot be used: {error}")
     if as_json:
         say_json({"from": before, "to": after})
     elif before == after:
@@ -53,19 +49,19 @@ def upgrade(config: ConfigOption = None, as_json: JsonOption = False) -> None:
 def check(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Check that the ledger's schema is this version's.
 
-    Exits with 0 if it is, 1 if `db upgrade` is due, 3 if the ledger cannot be reached.
+    Exits with 0 if it is, 1 if `db upgrade` is due, 3 if the ledger cannot be used.
     """
-    from router.ledger import Ledger, LedgerError
+    from router.ledger import SchemaOutdated
 
     site = open_site(config)
     refuse_missing_ledger(site)
-    try:
-        ledger = Ledger(site.ledger)
-        problem = _problem(ledger)
+    problem: str | None = None
+    with _ledger(site) as ledger:
         revision = ledger.revision()
-        ledger.dispose()
-    except LedgerError as error:
-        fail(Exit.UNAVAILABLE, f"the ledger cannot be used: {error}")
+        try:
+            ledger.check()
+        except SchemaOutdated as error:
+            problem = str(error)
     if as_json:
         say_json({"ok": problem is None, "revision": revision, "problem": problem})
     elif problem is None:
@@ -74,11 +70,16 @@ def check(config: ConfigOption = None, as_json: JsonOption = False) -> None:
         fail(Exit.FAILED, problem)
 
 
-def _problem(ledger: "Ledger") -> str | None:
-    from router.ledger import SchemaOutdated
+@contextmanager
+def _ledger(site: "Site") -> Iterator["Ledger"]:
+    """The site's ledger, whatever its schema; or the end of the command."""
+    from router.ledger import Ledger, LedgerError
 
     try:
-        ledger.check()
-    except SchemaOutdated as error:
-        return str(error)
-    return None
+        ledger = Ledger(site.ledger)
+        try:
+            yield ledger
+        finally:
+            ledger.dispose()
+    except LedgerError as error:
+        fail(Exit.UNAVAILABLE, f"the ledger cannot be used: {error}")

@@ -39,6 +39,15 @@ ConfigOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Answer with JSON.")]
 
 
+def own_or_group(
+    ctx: typer.Context, config: Path | None, as_json: bool
+) -> tuple[Path | None, bool]:
+    """A sub-command's options, or those that stood before its name (the group's `ctx.obj`)."""
+    source = ctx.get_parameter_source("config")
+    typed = source is not None and source.name == "COMMANDLINE"
+    return config if typed else ctx.obj[0], as_json or ctx.obj[1]
+
+
 def fail(code: Exit, message: str) -> NoReturn:
     """End the command; the message goes to standard error."""
     typer.echo(message, err=True)

@@ -16,6 +16,7 @@ from router.cli.options import (
     fail,
     open_ledger,
     open_site,
+    own_or_group,
 )
 from router.cli.queue_filters import (
     DestinationOption,
@@ -81,7 +82,7 @@ def list_(
     as_json: JsonOption = False,
 ) -> None:
     """List deliveries: those that are not final, unless states or objects are named."""
-    config, as_json = config or ctx.obj[0], as_json or ctx.obj[1]
+    config, as_json = own_or_group(ctx, config, as_json)
     wanted = chosen(ids, destination, state, route, reason, object_id, sop_instance, study, older)
     site = open_site(config)
     with open_ledger(site) as ledger:
@@ -105,7 +106,7 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Show deliveries with every attempt and its outcome, and the object each is of."""
-    config, as_json = config or ctx.obj[0], as_json or ctx.obj[1]
+    config, as_json = own_or_group(ctx, config, as_json)
     with open_ledger(open_site(config)) as ledger, ledger.read() as connection:
         wanted = DeliveryFilter(ids=tuple(ids))
         listed = queries.queue_list(connection, wanted, limit=len(ids))
@@ -136,7 +137,7 @@ def objects_(
     as_json: JsonOption = False,
 ) -> None:
     """List objects in one state: `unrouted`, `held` and `failed` ones wait for a person."""
-    config, as_json = config or ctx.obj[0], as_json or ctx.obj[1]
+    config, as_json = own_or_group(ctx, config, as_json)
     with open_ledger(open_site(config)) as ledger, ledger.read() as connection:
         listed = queries.objects_in(connection, state, limit=limit, after=after)
     if as_json:

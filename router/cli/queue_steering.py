@@ -12,7 +12,15 @@ from typing import Annotated, Protocol
 import typer
 from sqlalchemy import Connection
 
-from router.cli.options import ConfigOption, Exit, JsonOption, fail, open_ledger, open_site
+from router.cli.options import (
+    ConfigOption,
+    Exit,
+    JsonOption,
+    fail,
+    open_ledger,
+    open_site,
+    own_or_group,
+)
 from router.cli.queue_filters import (
     DestinationOption,
     IdsArgument,
@@ -71,7 +79,7 @@ def _steering(change: Change, done: str, words: str, *, asks: bool = False) -> C
         config: ConfigOption = None,
         as_json: JsonOption = False,
     ) -> None:
-        config, as_json = config or ctx.obj[0], as_json or ctx.obj[1]
+        config, as_json = own_or_group(ctx, config, as_json)
         wanted = chosen(
             ids, destination, state, route, reason, object_id, sop_instance, study, older
         )
@@ -148,7 +156,7 @@ def start(
 def _set_held(
     ctx: typer.Context, name: str, config: ConfigOption, as_json: bool, *, held: bool
 ) -> None:
-    config, as_json = config or ctx.obj[0], as_json or ctx.obj[1]
+    config, as_json = own_or_group(ctx, config, as_json)
     site = open_site(config)
     with open_ledger(site) as ledger:
         known_destination(site, ledger, name)
@@ -176,7 +184,7 @@ def reroute(
     as_json: JsonOption = False,
 ) -> None:
     """Give unrouted, held and failed objects back to the rules, as these are now."""
-    config, as_json = config or ctx.obj[0], as_json or ctx.obj[1]
+    config, as_json = own_or_group(ctx, config, as_json)
     if bool(ids) == (state is not None):
         fail(Exit.USAGE, "name objects, or a state with --state; not both")
     with open_ledger(open_site(config)) as ledger:

@@ -51,6 +51,17 @@ def test_options_may_stand_before_the_sub_command(call: Any, site_file: Path):
 
 
 @pytest.mark.usefixtures("busy")
+def test_what_is_typed_wins_over_the_environment(
+    call: Any, site_file: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("DICOM_ROUTER_CONFIG", str(site_file))
+    assert call("queue", "list").code == 0
+    assert call("queue", "-c", "no.yaml", "list").code == 2
+    assert call("queue", "list", "-c", "no.yaml").code == 2
+    assert call("queue", "-c", "no.yaml", "list", "-c", site_file).code == 0
+
+
+@pytest.mark.usefixtures("busy")
 @pytest.mark.parametrize(
     ("filters", "count"),
     [
