@@ -14,4 +14,4 @@ class LedgerRefused(LedgerError):
 
 
 class SchemaOutdated(LedgerError):
-    """The schema is not this version's. `dicom-router db upgrade` makes it so."""
+    """The schema is older than this version. `dicom-router db upgrade` brings it forward."""

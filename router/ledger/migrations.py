@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlalchemy import Connection, inspect, text
 
 import router
-from router.ledger.errors import SchemaOutdated
+from router.ledger.errors import LedgerRefused, SchemaOutdated
 
 ADVISORY_LOCK = 0x64726F75  # "drou": two pods that migrate at once take turns
 
@@ -20,7 +20,7 @@ def scripts_folder() -> Path:
     for folder in (package / "_alembic", package.parent / "alembic"):
         if (folder / "env.py").is_file():
             return folder
-    raise SchemaOutdated("the migration scripts are not installed")
+    raise LedgerRefused("the migration scripts are not installed")
 
 
 def upgrade_schema(conn: Connection) -> None:
@@ -33,6 +33,7 @@ def upgrade_schema(conn: Connection) -> None:
     if conn.dialect.name == "postgresql":
         conn.execute(text("SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0"))
         conn.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
+    refuse_later_version(current_revision(conn))
     config = Config()
     config.set_main_option("script_location", str(scripts_folder()).replace("%", "%%"))
     config.attributes["connection"] = conn
@@ -44,10 +45,20 @@ def check_schema(conn: Connection) -> None:
     found, wanted = current_revision(conn), newest_revision()
     if found is None:
         raise SchemaOutdated("the ledger is empty: run `dicom-router db upgrade`")
+    refuse_later_version(found)
     if found != wanted:
         raise SchemaOutdated(
             f"the ledger is at revision {found}, this version needs {wanted}: "
             "run `dicom-router db upgrade`"
+        )
+
+
+def refuse_later_version(found: str | None) -> None:
+    """Raise LedgerRefused for a revision that is not among the scripts."""
+    if found is not None and found not in _revisions():
+        raise LedgerRefused(
+            f"the ledger is at revision {found}, which this version does not know: "
+            "a later version of dicom-router has upgraded it"
         )
 
 
@@ -61,9 +72,12 @@ def current_revision(conn: Connection) -> str | None:
 
 def newest_revision() -> str:
     """The newest revision among the scripts."""
+    return _revisions()[0]
+
+
+def _revisions() -> list[str]:
+    """All revisions, the newest first."""
     from alembic.script import ScriptDirectory
 
-    head = ScriptDirectory(str(scripts_folder())).get_current_head()
-    if head is None:
-        raise SchemaOutdated("the migration scripts are not installed")
-    return head
+    walked = ScriptDirectory(str(scripts_folder())).walk_revisions()
+    return [script.revision for script in walked]
