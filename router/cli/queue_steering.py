@@ -49,6 +49,7 @@ from router.ledger import (
 
 AllOption = Annotated[bool, typer.Option("--all", help="All of them, in place of a filter.")]
 DestinationArgument = Annotated[str, typer.Argument(help="The destination's name.")]
+WAIT_FOR_A_PERSON = (ObjectState.UNROUTED, ObjectState.HELD, ObjectState.FAILED)
 PAGE = 500
 BATCH = 5000
 """Rows changed in one transaction: well under a second of the write lock."""
@@ -187,6 +188,8 @@ def reroute(
     config, as_json = own_or_group(ctx, config, as_json)
     if bool(ids) == (state is not None):
         fail(Exit.USAGE, "name objects, or a state with --state; not both")
+    if state is not None and state not in WAIT_FOR_A_PERSON:
+        fail(Exit.USAGE, f"{state.value} objects wait for nobody: unrouted, held or failed ones do")
     with open_ledger(open_site(config)) as ledger:
         changed = _reroute_ids(ledger, ids) if ids else 0
         if state is not None:

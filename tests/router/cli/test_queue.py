@@ -198,3 +198,5 @@ def test_objects_that_wait_for_a_person(call: Any, site_file: Path, busy: Ledger
 @pytest.mark.usefixtures("busy")
 def test_reroute_wants_a_choice(call: Any, site_file: Path):
     assert call("queue", "reroute", "-c", site_file).code == 2
+    assert call("queue", "reroute", "1", "-s", "held", "-c", site_file).code == 2
+    assert call("queue", "reroute", "-s", "routed", "-c", site_file).code == 2
