@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from types import MappingProxyType
 
 import pydicom
 from pydicom.errors import InvalidDicomError
@@ -35,6 +34,8 @@ class Specimen:
     sop_class_uid: str
     sop_instance_uid: str
     transfer_syntax_uid: str
+    #: Where in the file the data set begins.
+    offset: int
     data_set: bytes
 
     @property
@@ -74,13 +75,15 @@ def _storage_object(path: Path) -> Specimen | None:
     syntax = header.file_meta.get("TransferSyntaxUID")
     if not (syntax and header.get("SOPClassUID") and header.get("SOPInstanceUID")):
         return None
+    _, offset, data_set = read_part10(path)
     return Specimen(
         name=path.relative_to(TEST_FILES).as_posix(),
         path=path,
         sop_class_uid=str(header.SOPClassUID),
         sop_instance_uid=str(header.SOPInstanceUID),
         transfer_syntax_uid=str(syntax),
-        data_set=read_part10(path)[1],
+        offset=offset,
+        data_set=data_set,
     )
 
 
@@ -96,19 +99,23 @@ def rounds(specimens: Iterable[Specimen]) -> Iterator[list[Specimen]]:
 
 def received_file(path: Path) -> Specimen:
     """A Part 10 file that a receiver wrote."""
-    meta, data_set = read_part10(path)
+    meta, offset, data_set = read_part10(path)
     return Specimen(
         name=path.name,
         path=path,
         sop_class_uid=meta[0x0002],
         sop_instance_uid=meta[0x0003],
         transfer_syntax_uid=meta[0x0010],
+        offset=offset,
         data_set=data_set,
     )
 
 
-def read_part10(path: Path) -> tuple[MappingProxyType[int, str], bytes]:
-    """The texts of group 0002 by element number, and the bytes behind it (PS3.10 7.1)."""
+def read_part10(path: Path) -> tuple[dict[int, str], int, bytes]:
+    """The texts of group 0002 by element number, and where and what the data set is (PS3.10 7.1).
+
+    An odd number of bytes gets the padding without which it cannot travel (PS3.5 A.5, PS3.8 9.3.5.1).
+    """
     content = path.read_bytes()
     assert content[128:132] == b"DICM", f"{path} is no Part 10 file"
     meta: dict[int, str] = {}
@@ -121,4 +128,5 @@ def read_part10(path: Path) -> tuple[MappingProxyType[int, str], bytes]:
             start = offset + 12
         offset = start + length
         meta[element] = content[start:offset].rstrip(b"\0 ").decode("latin-1")
-    return MappingProxyType(meta), content[offset:]
+    data_set = content[offset:]
+    return meta, offset, data_set + b"\0" * (len(data_set) % 2)

@@ -1,13 +1,14 @@
 """A Storage SCU made with pynetdicom that sends data sets as they are: HOST PORT CALLED < a JSON list.
 
 Each item has `path`, `offset`, `sop_class_uid`, `sop_instance_uid` and `transfer_syntax_uid`; the bytes of the file from
-`offset` on go out unread, so that broken data sets can be sent too. Prints a JSON list of statuses (null: none came).
+`offset` on go out unread (padded to an even number), so that broken data sets can be sent too. Prints a JSON list of statuses (null: none came).
 """
 
 import json
 import socket
 import sys
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -34,7 +35,8 @@ def send(association: Association, item: dict[str, Any], message_id: int) -> int
     request.AffectedSOPClassUID = UID(item["sop_class_uid"])
     request.AffectedSOPInstanceUID = UID(item["sop_instance_uid"])
     request.Priority = 0
-    request.DataSet = BytesIO(Path(item["path"]).read_bytes()[item["offset"] :])
+    data_set = Path(item["path"]).read_bytes()[item["offset"] :]
+    request.DataSet = BytesIO(data_set + b"\0" * (len(data_set) % 2))
     association.dimse.send_msg(request, context.context_id)
     _, answer = association.dimse.get_msg(block=True)
     if answer is None:
@@ -62,24 +64,41 @@ def tuned(event: evt.Event) -> None:
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
 
-def main(host: str, port: int, called: str) -> None:
-    items = json.load(sys.stdin)
-    pairs = sorted({(item["sop_class_uid"], item["transfer_syntax_uid"]) for item in items})
-    statuses: dict[int, int | None] = {}
-    for start in range(0, len(pairs), MOST_CONTEXTS):
-        some = pairs[start : start + MOST_CONTEXTS]
+def send_all(
+    host: str, port: int, called: str, items: list[tuple[int, dict[str, Any]]]
+) -> Iterator[tuple[int, int | None]]:
+    """Number and status of each item, over a new association whenever the peer has ended the last."""
+    left = deque(items)
+    while left:
         ae = AE("PYNETDICOM")
-        for sop_class_uid, transfer_syntax_uid in some:
-            ae.add_requested_context(sop_class_uid, transfer_syntax_uid)
+        ae.dimse_timeout = 10
+        for pair in sorted({(i["sop_class_uid"], i["transfer_syntax_uid"]) for _, i in left}):
+            ae.add_requested_context(*pair)
         handlers = [(evt.EVT_CONN_OPEN, tuned), (evt.EVT_PDU_SENT, tuned)]
         association = ae.associate(host, port, ae_title=called, evt_handlers=handlers)
+        if not association.is_established:
+            yield from ((number, None) for number, _ in left)
+            return
         with undisturbed(association):
-            for number, item in enumerate(items):
-                if (item["sop_class_uid"], item["transfer_syntax_uid"]) in some:
-                    alive = association.is_established
-                    statuses[number] = send(association, item, number + 1) if alive else None
+            while left and association.is_established:
+                number, item = left.popleft()
+                yield number, send(association, item, number + 1)
         if association.is_established:
             association.release()
+
+
+def main(host: str, port: int, called: str) -> None:
+    items = list(enumerate(json.load(sys.stdin)))
+    pairs = sorted({(item["sop_class_uid"], item["transfer_syntax_uid"]) for _, item in items})
+    statuses: dict[int, int | None] = {}
+    for start in range(0, len(pairs), MOST_CONTEXTS):
+        some = set(pairs[start : start + MOST_CONTEXTS])
+        chosen = [
+            (number, item)
+            for number, item in items
+            if (item["sop_class_uid"], item["transfer_syntax_uid"]) in some
+        ]
+        statuses.update(send_all(host, port, called, chosen))
     json.dump([statuses[number] for number in range(len(items))], sys.stdout)
 
 
