@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event, exc, make_url
 from sqlalchemy.engine import URL
 
-from router.ledger.errors import LedgerError, LedgerRefused, LedgerUnavailable, SchemaOutdated
+from router.ledger.errors import LedgerRefused, LedgerUnavailable, SchemaOutdated
 from router.ledger.migrations import check_schema, current_revision, upgrade_schema
 
 BUSY_SECONDS = 30.0
@@ -225,6 +225,3 @@ def _postgresql_engine(url: URL) -> Engine:
         pool_pre_ping=True,  # a database that restarted costs one reconnect, not one failed batch
         connect_args=connect_args,
     )
-
-
-__all__ = ["FairLock", "Ledger", "LedgerError", "translated_errors"]

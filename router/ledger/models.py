@@ -55,15 +55,8 @@ class DeliveryState(StrEnum):
     CANCELLED = "cancelled"
 
 
-OPEN_STATES = (
-    DeliveryState.WAITING,
-    DeliveryState.LEASED,
-    DeliveryState.HELD,
-    DeliveryState.FAILED,
-)
-"""States in which an object is still owed, or waits for a person: its bytes must stay."""
-
 FINAL_STATES = (DeliveryState.DELIVERED, DeliveryState.COMMITTED, DeliveryState.CANCELLED)
+"""States in which nothing is owed any more. In all others the bytes must stay."""
 
 PRIORITIES = {"stat": 0, "high": 1, "routine": 2, "low": 3}
 """Rule words to the number in the row; the lowest number is served first."""

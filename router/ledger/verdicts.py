@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, case, insert, select, update
 
+from router.ledger.destinations import ensure
 from router.ledger.models import DELIVERIES, OBJECT_EVENTS, OBJECTS, ObjectState
 from router.ledger.statements import CHUNK, NOTHING, NOW, InsertNew, constant
 from router.ledger.texts import DETAIL_LIMIT, SLUG_LIMIT, bounded, required
@@ -115,6 +116,8 @@ def record_routing(conn: Connection, results: Sequence[RoutingResult]) -> set[st
         conn.execute(_INSERT_DERIVED.on(conn), derived)
     conn.execute(_UPDATE, [_object_row(result) for result in fresh])
     if deliveries := list(_delivery_rows(fresh, waiting)):
+        # A destination without a row would never be rung for.
+        ensure(conn, sorted({new.destination for result in fresh for new in result.deliveries}))
         conn.execute(_INSERT_DELIVERIES.on(conn), deliveries)
     conn.execute(_INSERT_EVENTS, [_event_row(result) for result in fresh])
     return {result.object_id for result in fresh}

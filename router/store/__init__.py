@@ -1,7 +1,7 @@
 """Keeps the bytes: a port, and stores behind it."""
 
 from router.store.directory import DirectoryStore
-from router.store.ids import bucket_of, is_object_id, made_at, new_object_id
+from router.store.ids import bucket_of, is_object_id, new_object_id
 from router.store.memory import MemoryStore
 from router.store.port import Bytes, Store, StoredFile, Writer
 from router.store.spool import Spool
@@ -16,6 +16,5 @@ __all__ = [
     "Writer",
     "bucket_of",
     "is_object_id",
-    "made_at",
     "new_object_id",
 ]

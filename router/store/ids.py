@@ -9,7 +9,6 @@ import threading
 import time
 
 BUCKET_DIGITS = 8
-BUCKET_MS = 1 << 16
 
 _HEX = frozenset("0123456789abcdef")
 _lock = threading.Lock()
@@ -36,8 +35,3 @@ def is_object_id(text: str) -> bool:
 def bucket_of(object_id: str) -> str:
     """The bucket that an id belongs to."""
     return object_id[:BUCKET_DIGITS]
-
-
-def made_at(object_id: str) -> int:
-    """When an id was made: milliseconds since the epoch, by the clock of its maker."""
-    return int(object_id[:12], 16)

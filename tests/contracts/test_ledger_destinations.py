@@ -83,6 +83,11 @@ def test_bells_ring_where_work_is_due(ledger: Ledger, story):
     assert due(ledger) == ["research"]
 
 
+def test_a_destination_that_nobody_announced_is_rung_for(ledger: Ledger, story):
+    story.owe("new")
+    assert due(ledger) == ["new"]
+
+
 def test_no_bell_for_a_dead_destination_until_a_probe_is_due(ledger: Ledger, story):
     story.owe("pacs", count=3)
     with ledger.write() as conn:
