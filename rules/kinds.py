@@ -194,8 +194,12 @@ def _size(text: str) -> Keys:
     return (int(float(found[1]) * unit),) if found and unit else ()
 
 
+FLAGS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+
+
 def _flag(text: str) -> Keys:
-    return (text.casefold(),) if text.casefold() in ("true", "false") else ()
+    known = FLAGS.get(text.casefold())
+    return () if known is None else (known,)
 
 
 def address_of(text: str) -> IPv4Address | IPv6Address | None:

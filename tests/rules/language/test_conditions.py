@@ -1,0 +1,211 @@
+"""Every word of the conditions, as a user types it, against what objects hold."""
+
+from collections.abc import Callable, Mapping
+
+import pytest
+
+from rules.schema import Condition
+
+Given = Mapping[str, str | tuple[str, ...]]
+
+CASES: list[tuple[str, Given, bool]] = [
+    # value of texts
+    ("Modality: CT", {"Modality": "CT"}, True),
+    ("Modality: CT", {"Modality": "MR"}, False),
+    ("Modality: CT", {"Modality": "ct"}, False),
+    ("Modality: CT", {"Modality": "CT "}, True),
+    ("Modality: CT", {}, False),
+    ("Modality: CT", {"Modality": ""}, False),
+    ("Modality: {value: CT}", {"Modality": "CT"}, True),
+    ('"0008,0060": CT', {"Modality": "CT"}, True),
+    ('"(0008,0060)": CT', {"Modality": "CT"}, True),
+    ("PatientID: 0123", {"PatientID": "0123"}, True),
+    ("PatientID: 0123", {"PatientID": "123"}, False),
+    ("PatientID: 1.50", {"PatientID": "1.50"}, True),
+    ("PatientID: 1.50", {"PatientID": "1.5"}, False),
+    ("PatientID: No", {"PatientID": "No"}, True),
+    ("PatientID: on", {"PatientID": "on"}, True),
+    ("PatientID: 12:30:00", {"PatientID": "12:30:00"}, True),
+    ("PatientID: 2026-01-31", {"PatientID": "2026-01-31"}, True),
+    ("PatientID: 'null'", {"PatientID": "null"}, True),
+    # value of several texts
+    ("ImageType: AXIAL", {"ImageType": ("ORIGINAL", "PRIMARY", "AXIAL")}, True),
+    ("ImageType: LOCALIZER", {"ImageType": ("ORIGINAL", "PRIMARY", "AXIAL")}, False),
+    (r"ImageType: ORIGINAL\PRIMARY", {"ImageType": ("ORIGINAL", "PRIMARY")}, True),
+    (r"ImageType: ORIGINAL\PRIMARY", {"ImageType": ("PRIMARY", "ORIGINAL")}, False),
+    (r"ImageType: ORIGINAL\PRIMARY", {"ImageType": ("ORIGINAL", "PRIMARY", "AXIAL")}, False),
+    (r"PixelSpacing: 0.50\0.5", {"PixelSpacing": ("0.5", "0.500")}, True),
+    (r"PatientComments: a\b", {"PatientComments": r"a\b"}, True),
+    # value of numbers
+    ("SliceThickness: 1.5", {"SliceThickness": "1.50"}, True),
+    ("SliceThickness: 1.50", {"SliceThickness": "1.5E0"}, True),
+    ("SeriesNumber: 7", {"SeriesNumber": "007"}, True),
+    ("SeriesNumber: 7", {"SeriesNumber": " +7 "}, True),
+    ("SeriesNumber: 7", {"SeriesNumber": "x"}, False),
+    ("Rows: 512", {"Rows": "512"}, True),
+    (
+        "RecommendedDisplayFrameRateInFloat: 1.1",
+        {"RecommendedDisplayFrameRateInFloat": "1.10000002"},
+        True,
+    ),
+    # value of names
+    ("PatientName: doe^jane", {"PatientName": "DOE^JANE^^^"}, True),
+    ("PatientName: Doe^Jane", {"PatientName": "Doe ^ Jane"}, True),
+    ("PatientName: Doe", {"PatientName": "Doe^Jane"}, False),
+    ("PatientName: 山田^太郎", {"PatientName": "Yamada^Tarou=山田^太郎=やまだ^たろう"}, True),
+    ("PatientName: Yamada^Tarou=山田^太郎", {"PatientName": "YAMADA^TAROU=山田^太郎"}, True),
+    ("PatientName: Yamada^Tarou=山田^太郎", {"PatientName": "YAMADA^TAROU=山田^次郎"}, False),
+    # value of dates, times, ages, UIDs
+    ("StudyDate: 2026-01-31", {"StudyDate": "20260131"}, True),
+    ("StudyDate: 20260131", {"StudyDate": "2026.01.31"}, True),
+    ("StudyDate: 20260131", {"StudyDate": "20260132"}, False),
+    ('StudyTime: "07:30"', {"StudyTime": "073000.000"}, True),
+    ("StudyTime: 0730", {"StudyTime": "0731"}, False),
+    (
+        "AcquisitionDateTime: 20260131120000+0100",
+        {"AcquisitionDateTime": "20260131110000+0000"},
+        True,
+    ),
+    ("PatientAge: 12M", {"PatientAge": "012M"}, True),
+    ("StudyInstanceUID: 1.2.3", {"StudyInstanceUID": "1.2.3\0"}, True),
+    ("StudyInstanceUID: 1.2.3", {"StudyInstanceUID": "1.2.30"}, False),
+    # one_of
+    ("Modality: {one_of: [CT, MR]}", {"Modality": "MR"}, True),
+    ("Modality: {one_of: [CT, MR]}", {"Modality": "US"}, False),
+    ("Modality: {one_of: [CT, MR]}", {}, False),
+    ("SeriesNumber: {one_of: [1, 02]}", {"SeriesNumber": "2"}, True),
+    ("PatientName: {one_of: [doe^j, roe^r]}", {"PatientName": "Roe^R"}, True),
+    # like ignores capitals
+    ("Manufacturer: {like: 'siemens*'}", {"Manufacturer": "SIEMENS Healthineers"}, True),
+    ("Manufacturer: {like: '*MENS'}", {"Manufacturer": "Siemens"}, True),
+    ("Manufacturer: {like: 's*m?ns'}", {"Manufacturer": "Siemens"}, True),
+    ("Manufacturer: {like: siemens}", {"Manufacturer": "SIEMENS"}, True),
+    ("Manufacturer: {like: siemens}", {"Manufacturer": "SIEMENS AG"}, False),
+    ("Manufacturer: {like: 's.*'}", {"Manufacturer": "SIEMENS"}, False),
+    ("Manufacturer: {like: '*'}", {"Manufacturer": "x"}, True),
+    ("Manufacturer: {like: '*'}", {}, False),
+    ("Manufacturer: {like: 'a**b'}", {"Manufacturer": "axxb"}, True),
+    ("ImageType: {like: 'loc*'}", {"ImageType": ("ORIGINAL", "LOCALIZER")}, True),
+    # matches anywhere, capitals count
+    (
+        "StudyDescription: {matches: '^CT (Thorax|Abdomen)$'}",
+        {"StudyDescription": "CT Thorax"},
+        True,
+    ),
+    ("StudyDescription: {matches: '^CT$'}", {"StudyDescription": "CT Thorax"}, False),
+    ("StudyDescription: {matches: thorax}", {"StudyDescription": "CT Thorax"}, False),
+    ("StudyDescription: {matches: (?i)thorax}", {"StudyDescription": "CT Thorax"}, True),
+    ("StudyDescription: {matches: Schädel}", {"StudyDescription": "CT Schädel nativ"}, True),
+    # contains, starts_with, ends_with: ignore capitals
+    ("StudyDescription: {contains: thorax}", {"StudyDescription": "CT THORAX nativ"}, True),
+    ("StudyDescription: {contains: STRASSE}", {"StudyDescription": "Straße"}, True),
+    ("StudyDescription: {contains: thorax}", {"StudyDescription": "CT Abdomen"}, False),
+    ("ImageType: {contains: LOCALIZER}", {"ImageType": ("ORIGINAL", "LOCALIZER")}, True),
+    ("AccessionNumber: {starts_with: EH-}", {"AccessionNumber": "eh-12"}, True),
+    ("AccessionNumber: {starts_with: EH-}", {"AccessionNumber": "12EH-"}, False),
+    ("AccessionNumber: {ends_with: -A}", {"AccessionNumber": "12-a"}, True),
+    ("StudyInstanceUID: {starts_with: 1.2.840.}", {"StudyInstanceUID": "1.2.840.1"}, True),
+    ("StudyDate: {starts_with: 2026}", {"StudyDate": "20260131"}, True),
+    # limits
+    ("SliceThickness: {at_most: 1.5}", {"SliceThickness": "1.5"}, True),
+    ("SliceThickness: {at_most: 1.5}", {"SliceThickness": "1.51"}, False),
+    ("SliceThickness: {at_most: 1.5}", {"SliceThickness": "thin"}, False),
+    ("SliceThickness: {at_most: 1.5}", {"SliceThickness": ""}, False),
+    ("SliceThickness: {at_most: 1.5}", {}, False),
+    ("SliceThickness: {at_least: 1.5}", {"SliceThickness": "1.5"}, True),
+    ("SliceThickness: {above: 1.5}", {"SliceThickness": "1.5"}, False),
+    ("SliceThickness: {above: 1.5}", {"SliceThickness": "10"}, True),
+    ("SliceThickness: {below: 1.5}", {"SliceThickness": "1.5"}, False),
+    ("SliceThickness: {below: 1.5}", {"SliceThickness": "-3"}, True),
+    ("SliceThickness: {at_least: 1, at_most: 2}", {"SliceThickness": "1.5"}, True),
+    ("SliceThickness: {at_least: 1, at_most: 2}", {"SliceThickness": "3"}, False),
+    ("PixelSpacing: {above: 0.6}", {"PixelSpacing": ("0.5", "0.7")}, True),
+    ("StudyDate: {at_least: 2026-01-01}", {"StudyDate": "20251231"}, False),
+    ("StudyDate: {at_least: 2026-01-01}", {"StudyDate": "20260101"}, True),
+    ('StudyTime: {at_least: "18:00"}', {"StudyTime": "175959"}, False),
+    ('StudyTime: {at_least: "18:00"}', {"StudyTime": "1800"}, True),
+    ("PatientAge: {below: 018Y}", {"PatientAge": "017Y"}, True),
+    ("PatientAge: {below: 2Y}", {"PatientAge": "023M"}, True),
+    ("PatientAge: {below: 018Y}", {"PatientAge": "018Y"}, False),
+    # present, empty
+    ("PatientComments: {present: true}", {"PatientComments": ""}, True),
+    ("PatientComments: {present: yes}", {}, False),
+    ("PatientComments: {present: false}", {}, True),
+    ("PatientComments: {present: no}", {"PatientComments": ""}, False),
+    ("PatientComments: {empty: true}", {"PatientComments": ""}, True),
+    ("PatientComments: {empty: true}", {"PatientComments": "x"}, False),
+    ("PatientComments: {empty: true}", {}, False),
+    ("PatientComments: {empty: false}", {"PatientComments": "x"}, True),
+    ("PatientComments: {empty: false}", {}, False),
+    ("RequestAttributesSequence: {present: true}", {"RequestAttributesSequence": "item"}, True),
+    # several facts, groups
+    (
+        "Modality: CT\nBodyPartExamined: CHEST",
+        {"Modality": "CT", "BodyPartExamined": "CHEST"},
+        True,
+    ),
+    ("Modality: CT\nBodyPartExamined: CHEST", {"Modality": "CT"}, False),
+    ("any: [{Modality: CT}, {Modality: MR}]", {"Modality": "MR"}, True),
+    ("any: [{Modality: CT}, {Modality: MR}]", {"Modality": "US"}, False),
+    ("any: [{Modality: CT, BodyPartExamined: CHEST}]", {"Modality": "CT"}, False),
+    ("all: [{ImageType: A}, {ImageType: B}]", {"ImageType": ("A", "B")}, True),
+    ("all: [{ImageType: A}, {ImageType: B}]", {"ImageType": "A"}, False),
+    ("not: {Modality: CT}", {"Modality": "MR"}, True),
+    ("not: {Modality: CT}", {}, True),
+    ("not: {Modality: CT}", {"Modality": "CT"}, False),
+    ("not: {Modality: CT, BodyPartExamined: CHEST}", {"Modality": "CT"}, True),
+    ("not: {any: [{Modality: CT}, {not: {StationName: X}}]}", {"StationName": "X"}, True),
+    # paths and private attributes
+    (
+        "RequestAttributesSequence.ScheduledProcedureStepID: S1",
+        {"RequestAttributesSequence.ScheduledProcedureStepID": ("S0", "S1")},
+        True,
+    ),
+    ("'0029,[SIEMENS CSA HEADER],10': x", {"0029,[SIEMENS CSA HEADER],10": "x"}, True),
+    ("'0029,[SIEMENS MED SMS.1],10': {at_most: 5}", {"0029,[SIEMENS MED SMS.1],10": "4.5"}, True),
+    ("'0029,[OTHER],10': x", {"0029,[SIEMENS CSA HEADER],10": "x"}, False),
+    # file facts
+    ("sop_class: 1.2.840.10008.5.1.4.1.1.2", {}, True),
+    ("sop_class: CT Image Storage", {}, True),
+    ("sop_class: CTImageStorage", {}, True),
+    ("sop_class: image", {}, True),
+    ("sop_class: sr", {}, False),
+    ("sop_class: {one_of: [sr, pr]}", {"sop_class": "1.2.840.10008.5.1.4.1.1.88.11"}, True),
+    ("sop_class: rt", {"sop_class": "1.2.840.10008.5.1.4.1.1.481.1"}, True),
+    ("sop_class: encapsulated", {"sop_class": "1.2.840.10008.5.1.4.1.1.104.1"}, True),
+    ("sop_class: 1.3.12.2.1107.5.9.1", {"sop_class": "1.3.12.2.1107.5.9.1"}, True),
+    ("transfer_syntax: ExplicitVRLittleEndian", {}, True),
+    ("transfer_syntax: {one_of: [JPEG2000Lossless, JPEG 2000 Image Compression]}", {}, False),
+    ("compressed: false", {}, True),
+    ("compressed: yes", {}, False),
+    ("compressed: true", {"transfer_syntax": "1.2.840.10008.1.2.4.90"}, True),
+    ("size: {above: 500KB}", {}, True),
+    ("size: {at_least: 1 MiB}", {}, False),
+    ("size: {at_most: 525000}", {}, True),
+    # source facts
+    ("source.calling_ae_title: CT01", {}, True),
+    ("source.calling_ae_title: {like: 'ct*'}", {}, True),
+    ("source.calling_ae_title: 0123", {"source.calling_ae_title": "0123"}, True),
+    ("source.called_ae_title: {one_of: [A, ROUTER]}", {}, True),
+    ("source.listener: main", {}, True),
+    ("source.address: 10.1.0.0/16", {}, True),
+    ("source.address: {one_of: [192.168.0.0/24, 10.1.2.3]}", {}, True),
+    ("source.address: 10.2.0.0/16", {}, False),
+    ("source.address: 10.1.0.0/16", {"source.address": "::ffff:10.1.2.3"}, True),
+    ("source.address: 'fe80::/10'", {"source.address": "fe80::1%eth0"}, True),
+    ("source.address: 10.1.0.0/16", {"source.address": "unknown"}, False),
+    ("source.user: {present: true}", {}, False),
+    ("source.tls_subject: {contains: cn=ct01}", {"source.tls_subject": "CN=ct01,O=EH"}, True),
+]
+
+
+@pytest.mark.parametrize(("when", "given", "expected"), CASES)
+def test_a_condition_as_it_is_typed(
+    holds: Callable[[str, Given], bool], when: str, given: Given, expected: bool
+) -> None:
+    assert holds(when, given) is expected
+
+
+def test_every_word_of_the_language_has_a_case() -> None:
+    written = "\n".join(when for when, _, _ in CASES)
+    assert [word for word in Condition.model_fields if f"{word}:" not in written] == []
