@@ -1,6 +1,7 @@
 """A site on disk with a ledger in which something happened, and a way to call commands on it."""
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -145,31 +146,39 @@ def call(monkeypatch: pytest.MonkeyPatch) -> Call:
     return run
 
 
-@pytest.fixture
-def ledger(site_file: Path) -> Iterator[Ledger]:
-    """Empty, its schema up to date."""
-    ledger = Ledger(load_site(site_file, {}).ledger)
+@pytest.fixture(scope="session")
+def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A ledger's file, written once. Objects 1 to 3 are routed; 4 matched no route; 1 was refused
+    once by pacs, then delivered; ai is down."""
+    path = tmp_path_factory.mktemp("history") / "ledger.db"
+    ledger = Ledger(f"sqlite:///{path}")
     ledger.upgrade()
+    write_history(ledger)
+    ledger.dispose()
+    return path
+
+
+@pytest.fixture
+def busy(history: Path, site_file: Path) -> Iterator[Ledger]:
+    """The site's ledger, in which `history` has happened."""
+    shutil.copy(history, site_file.parent / "var" / "ledger.db")
+    ledger = Ledger(load_site(site_file, {}).ledger)
     yield ledger
     ledger.dispose()
 
 
-@pytest.fixture
-def busy(ledger: Ledger) -> Ledger:
-    """Objects 1 to 3 are routed; 4 matched no route; 1 was refused once by pacs, then delivered;
-    ai is down."""
+def write_history(ledger: Ledger) -> None:
     with ledger.write() as connection:
         versions.activate(connection, "rules-1", {"10-routes.yaml": ROUTES})
         destinations.ensure(connection, ["pacs", "ai", "quiet"])
         objects.insert_received(connection, [received(1)])
         objects.record_routing(connection, [routed(1)])
-        destinations.mark_down(connection, "ai", "connect_refused", 60_000)
+        destinations.mark_down(connection, "ai", "connect_refused", 3_600_000)
     attempt(ledger, DeliveryState.WAITING, attempts=1, reason="out_of_resources", status=0xA700)
     attempt(ledger, DeliveryState.DELIVERED, attempts=2, status=0)
     with ledger.write() as connection:
         objects.insert_received(connection, [received(number) for number in (2, 3, 4)])
         objects.record_routing(connection, [routed(2), routed(3), unrouted(4)])
-    return ledger
 
 
 def attempt(

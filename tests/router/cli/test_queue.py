@@ -27,7 +27,7 @@ def test_the_summary_is_destinations_against_age(call: Any, site_file: Path):
     pacs, ai, quiet, unrouted = lines
     assert pacs.split() == ["pacs", "waiting", "2", "2", "0", "0", "0", "0", "0", "0", "up"]
     assert ai.startswith("ai           waiting      3   3")
-    assert "connect_refused, next probe in 59s" in ai or "next probe in 1m" in ai
+    assert ", connect_refused, next probe in 59m" in ai
     assert quiet.split()[:2] == ["quiet", "0"]
     assert unrouted == "1 unrouted: see `dicom-router queue objects unrouted`"
 
