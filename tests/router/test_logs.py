@@ -92,7 +92,7 @@ def fail_with_a_header(logger: FilteringBoundLogger) -> None:
 def test_libraries_log_the_same_way():
     stream = io.StringIO()
     logs.configure(level="info", style="json", to=stream)
-    logging.getLogger("alembic").info("upgraded %s", "x")
-    logging.getLogger("alembic").debug("silent")
+    logging.getLogger("some.library").info("upgraded %s", "x")
+    logging.getLogger("some.library").debug("silent")
     (event,) = lines(stream)
-    assert (event["area"], event["event"], event["level"]) == ("alembic", "upgraded x", "info")
+    assert (event["area"], event["event"], event["level"]) == ("some.library", "upgraded x", "info")
