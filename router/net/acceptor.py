@@ -26,8 +26,6 @@ from router.net.wire import TlsWire, Wire
 # A hard limit per listener, far above what a site configures: it keeps a flood of connections from
 # becoming a flood of threads. The polite limit, with its A-ASSOCIATE-RJ, is for `serve`.
 MOST_CONNECTIONS: Final = 2000
-# How long a handshake may take: one that is stuck holds a thread (seconds).
-HANDSHAKE: Final = 15.0
 # When draining, an association that is quiet for so long has nothing under way (seconds).
 QUIET: Final = 3.0
 
@@ -38,7 +36,11 @@ log = structlog.get_logger(__name__)
 
 
 class Acceptor:
-    """Listens on one address from `start` to `stop`."""
+    """Listens on one address from `start` to `stop`.
+
+    `serve` gets each connection, in a thread of its own, and the connection is closed when it
+    returns. `timers.artim` also limits the TLS handshake.
+    """
 
     def __init__(
         self,
@@ -59,7 +61,7 @@ class Acceptor:
         self._address = (host, port)
         self._serve = serve
         self._tls = tls
-        self._timers = timers
+        self._timers = timers or Timers()
         self._limits = limits
         self._patience = patience
         self._backlog = backlog
@@ -207,11 +209,11 @@ class Acceptor:
         try:
             session = self._tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
             wire = TlsWire(session)
-            wire.handshake(HANDSHAKE)
+            wire.handshake(self._timers.artim)
             return wire, peer_of(session, subject_of(wire.peer_certificate()))
         except TimeoutError as error:
             session.close()
-            raise TimedOut("tls", HANDSHAKE) from error
+            raise TimedOut("tls", self._timers.artim) from error
         except OSError as error:
             session.close()
             raise tls_failed(error) from error

@@ -20,6 +20,8 @@ from router.net.connection import Connection
 
 SUCCESS = 0x0000
 
+_TRANSIENT = (RejectReason.TEMPORARY_CONGESTION, RejectReason.LOCAL_LIMIT_EXCEEDED)
+
 
 class Reception(Protocol):
     """What becomes of one object."""
@@ -44,13 +46,14 @@ def serve_storage(
     acceptance: Acceptance | None = None,
     refusal: Callable[[Connection], RejectReason | None] = lambda _: None,
 ) -> None:
-    """Serve one association to its end. `refusal` may reject its request (permanently)."""
+    """Serve one association to its end. `refusal` may reject its request."""
     event = connection.next_event()
     if not isinstance(event, AssociationRequested):
         return
     reason = refusal(connection)
     if reason is not None:
-        connection.association.reject(RejectResult.PERMANENT, reason.source, reason.reason)
+        result = RejectResult.TRANSIENT if reason in _TRANSIENT else RejectResult.PERMANENT
+        connection.association.reject(result, reason.source, reason.reason)
         connection.next_event()
         return
     connection.association.accept(negotiate(event.request, acceptance or Acceptance()))

@@ -5,6 +5,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pydicom
 import pytest
@@ -30,7 +31,7 @@ OBJECTS = 50
 
 @pytest.fixture(scope="module")
 def image() -> Path:
-    return Path(get_testdata_file("CT_small.dcm"))
+    return Path(str(get_testdata_file("CT_small.dcm")))
 
 
 @pytest.fixture(scope="module")
@@ -201,14 +202,16 @@ def test_storescp_aborts_in_the_middle(storescp, data_set: bytes):
 def test_pynetdicom_receives(data_set: bytes):
     got: list[bytes] = []
 
-    def keep(event: evt.Event) -> int:
+    def keep(event: Any) -> int:
         got.append(event.request.DataSet.getvalue())
         return 0xB000
 
     ae = AE()
     ae.add_supported_context(CTImageStorage)
     ae.add_supported_context(Verification)
-    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, keep)])
+    server: Any = ae.start_server(
+        ("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, keep)]
+    )
     try:
         port = server.socket.getsockname()[1]
         with open_association("127.0.0.1", port, a_request()) as association:
