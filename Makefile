@@ -13,7 +13,7 @@ help:  ## say what each command does
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 run: .venv/.run  ## install what it needs, then start the router (SITE=path for another configuration)
-	@exec $(BIN)/dicom-router run --config $(SITE)
+	@exec scripts/run.sh $(SITE)
 
 test: .venv/.dev peers  ## install what it needs, then run all tests (PYTEST_ARGS='-k name' for some)
 	@scripts/run_tests.sh $(PYTEST_ARGS)

@@ -5,6 +5,5 @@ cd "$(dirname "$0")/.."
 
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-export DICOM_ROUTER_LEDGER="sqlite:///$folder/ledger.db"
-.venv/bin/alembic upgrade head
-.venv/bin/alembic check
+.venv/bin/alembic -x "url=sqlite:///$folder/ledger.db" upgrade head
+.venv/bin/alembic -x "url=sqlite:///$folder/ledger.db" check
