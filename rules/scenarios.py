@@ -1,0 +1,298 @@
+"""Runs the tests that users write beside their rules (*.test.yaml), through what runs in service:
+the object is encoded, its facts are read from the bytes, and its edits are carried out on them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
+
+from rules.documents import Document, DocumentError, Mistake, Problem, Section, load_document
+from rules.edits import EditFailed, apply_edits
+from rules.encoded import EncodedDataSet, MalformedDataSet, Slice
+from rules.facts import Facts, FileFacts, SourceFacts
+from rules.kinds import kind_of_vr
+from rules.names import NAMED
+from rules.problems import one_of_each, suggest
+from rules.routes import RouteTable, match
+from rules.samples import made_of
+from rules.schema import Priority
+from rules.tags import parse_path
+from rules.uids import uid_named
+from rules.verdict import Dispatch, Verdict
+
+SYNTAX = "1.2.840.10008.1.2.1"
+SOURCE = {"calling_ae_title": "", "called_ae_title": "", "address": "", "listener": ""}
+
+
+def _several(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+Words = Annotated[tuple[str, ...], BeforeValidator(_several)]
+Given = Annotated[Mapping[str, str | tuple[str, ...] | None], Field(default_factory=dict)]
+
+
+class Arrival(Section):
+    """What an object is like when it arrives: values, and attributes that are not there."""
+
+    edited: Given
+    removed: Words = ()
+
+
+class Expectation(Arrival):
+    """What the rules must do with the object. What is left out is not looked at; `edited` and
+    `removed` hold at every destination, those under `at` at one."""
+
+    send_to: Words | None = None
+    routes: Words | None = None
+    priority: Priority | None = None
+    held: bool = False
+    at: Mapping[str, Arrival] = Field(default_factory=dict)
+
+
+class Scenario(Section):
+    """One test: an object, given by attributes or as a file, and what is expected."""
+
+    name: str = Field(min_length=1)
+    given: Given
+    file: str | None = None
+    expect: Expectation
+
+
+class ScenarioFile(Section):
+    """A file *.test.yaml."""
+
+    tests: tuple[Scenario, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """One test that was run; it passed when nothing differs."""
+
+    file: str
+    line: int
+    name: str
+    differences: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        return not self.differences
+
+
+ReadSample = Callable[[Path], EncodedDataSet]
+
+
+def run_scenarios(
+    table: RouteTable, files: Sequence[Path], *, read_sample: ReadSample
+) -> list[Result]:
+    """Run every test of these files. `read_sample` opens a Part 10 file (OSError, ValueError).
+
+    DocumentError when a file is no test file: unknown keys, misspelt attributes, missing samples.
+    """
+    results: list[Result] = []
+    problems: list[Problem] = []
+    for path in files:
+        try:
+            document = load_document(path)
+            tests = document.validate(ScenarioFile).tests
+        except DocumentError as error:
+            problems += error.problems
+            continue
+        for index, scenario in enumerate(tests):
+            try:
+                results.append(_run(table, document, index, scenario, read_sample))
+            except Mistake as mistake:
+                at = ("tests", index, *mistake.at)
+                problems.append(document.problem(at, str(mistake), mistake.suggestion))
+    if problems:
+        raise DocumentError(one_of_each(problems))
+    return results
+
+
+def _run(
+    table: RouteTable, document: Document, index: int, scenario: Scenario, read: ReadSample
+) -> Result:
+    given = {name: _values(value) for name, value in scenario.given.items() if value is not None}
+    for where, names in _named(scenario):
+        for name in names:
+            _check_name(name, where, facts_too=where == ("given",))
+    data_set = _object(document, scenario, given, read)
+    facts = _facts(data_set, given)
+    try:
+        verdict = match(table, facts)
+    except MalformedDataSet as error:
+        differences = [f"the sample cannot be read: {error}"]
+    else:
+        differences = _differences(scenario.expect, verdict, data_set)
+    return Result(
+        file=document.file,
+        line=document.problem(("tests", index), "").line,
+        name=scenario.name,
+        differences=tuple(differences),
+    )
+
+
+def _values(value: str | tuple[str, ...]) -> tuple[str, ...]:
+    if isinstance(value, str):
+        return tuple(value.split("\\")) if value else ()
+    return value
+
+
+def _named(scenario: Scenario) -> Iterator[tuple[tuple[str, ...], Sequence[str]]]:
+    """Every place of a test where names of attributes stand, and the names."""
+    yield ("given",), list(scenario.given)
+    arrivals: list[tuple[tuple[str, ...], Arrival]] = [(("expect",), scenario.expect)]
+    arrivals += [(("expect", "at", name), one) for name, one in scenario.expect.at.items()]
+    for where, arrival in arrivals:
+        yield (*where, "edited"), list(arrival.edited)
+        yield (*where, "removed"), arrival.removed
+
+
+def _check_name(name: str, where: tuple[str, ...], *, facts_too: bool) -> None:
+    if facts_too and name in NAMED:
+        return
+    try:
+        parse_path(name)
+    except Mistake as mistake:
+        near = mistake.suggestion or (suggest(name, NAMED) if facts_too else None)
+        raise Mistake(str(mistake), at=(*where, name), suggestion=near) from None
+
+
+def _object(
+    document: Document, scenario: Scenario, given: Mapping[str, tuple[str, ...]], read: ReadSample
+) -> EncodedDataSet:
+    attributes = {name: values for name, values in given.items() if name not in NAMED}
+    if scenario.file is None:
+        try:
+            return made_of(attributes)
+        except Mistake as mistake:
+            raise Mistake(str(mistake), at=("given", *mistake.at)) from None
+    if attributes:
+        message = "the file has the attributes: `given` can only add facts such as source.address"
+        raise Mistake(message, at=("given", next(iter(attributes))))
+    try:
+        return read(Path(document.file).parent / scenario.file)
+    except OSError as error:
+        raise Mistake(f"the file cannot be read: {error.strerror}", at=("file",)) from None
+    except ValueError as error:
+        raise Mistake(f"the file cannot be read: {error}", at=("file",)) from None
+
+
+def _facts(data_set: EncodedDataSet, given: Mapping[str, tuple[str, ...]]) -> Facts:
+    def one(name: str, default: str) -> str:
+        return given[name][0] if given.get(name) else default
+
+    source = {key: one(f"source.{key}", default) for key, default in SOURCE.items()}
+    in_header = data_set.values(parse_path("SOPClassUID")) or ("",)
+    return Facts(
+        attributes=data_set,
+        source=SourceFacts(
+            **source,
+            user=one("source.user", "") or None,
+            tls_subject=one("source.tls_subject", "") or None,
+        ),
+        file=FileFacts(
+            sop_class_uid=_uid(one("sop_class", in_header[0]), "SOP Class", "sop_class"),
+            transfer_syntax_uid=_uid(
+                one("transfer_syntax", data_set.transfer_syntax_uid),
+                "Transfer Syntax",
+                "transfer_syntax",
+            ),
+            size=_size(one("size", str(len(data_set.source)))),
+        ),
+    )
+
+
+def _uid(text: str, category: str, name: str) -> str:
+    found = uid_named(text, category)
+    if found is None and text:
+        raise Mistake(f"{text!r} is neither a UID nor the name of one", at=("given", name))
+    return found or ""
+
+
+def _size(text: str) -> int:
+    kind, _ = NAMED["size"]
+    try:
+        return int(kind.bound(text))
+    except Mistake as mistake:
+        raise Mistake(str(mistake), at=("given", "size")) from None
+
+
+def _differences(expect: Expectation, verdict: Verdict, data_set: EncodedDataSet) -> list[str]:
+    told: list[str] = []
+    if expect.send_to is not None and sorted(expect.send_to) != sorted(verdict.destinations):
+        told.append(f"send_to: expected {_list(expect.send_to)}, got {_list(verdict.destinations)}")
+    if expect.routes is not None and expect.routes != verdict.routes:
+        told.append(f"routes: expected {_list(expect.routes)}, got {_list(verdict.routes)}")
+    told += [
+        f"priority of {one.route}: expected {expect.priority}, got {one.priority}"
+        for one in verdict.dispatches
+        if expect.priority not in (None, one.priority)
+    ]
+    told += [f"at {n}: nothing is sent there" for n in expect.at if n not in verdict.destinations]
+    failures: list[str] = []
+    for dispatch in verdict.dispatches:
+        try:
+            arrived = _edited(dispatch, data_set)
+        except (EditFailed, MalformedDataSet) as error:
+            failures.append(f"{dispatch.route}: {error}")
+            continue
+        for destination in dispatch.destinations:
+            arrivals = [expect, *([expect.at[destination]] if destination in expect.at else [])]
+            for arrival in arrivals:
+                told += [f"at {destination}: {line}" for line in _arrival(arrival, arrived)]
+    if expect.held and not failures:
+        told.append("held: expected an edit to fail, and none did")
+    if not expect.held:
+        told += [f"held, as an edit failed: {failure}" for failure in failures]
+    return told
+
+
+def _edited(dispatch: Dispatch, data_set: EncodedDataSet) -> EncodedDataSet:
+    if not dispatch.edits:
+        return data_set
+    edited = apply_edits(dispatch.edits, data_set, record=None)
+    whole = b"".join(
+        bytes(data_set.view(piece.offset, piece.length)) if isinstance(piece, Slice) else piece
+        for piece in edited.pieces
+    )
+    return EncodedDataSet.read(whole, edited.transfer_syntax_uid)
+
+
+def _arrival(arrival: Arrival, arrived: EncodedDataSet) -> list[str]:
+    told: list[str] = []
+    for name, wanted in arrival.edited.items():
+        path = parse_path(name)
+        found = arrived.values(path)
+        expected = None if wanted is None else _values(wanted)
+        if found != expected and not _same(path.vr, expected, found):
+            told.append(f"{name}: expected {_value(expected)}, got {_value(found)}")
+    for name in arrival.removed:
+        found = arrived.values(parse_path(name))
+        if found is not None:
+            told.append(f"{name}: expected to be removed, got {_value(found)}")
+    return told
+
+
+def _same(vr: str | None, expected: tuple[str, ...] | None, found: tuple[str, ...] | None) -> bool:
+    """Equal as the VR has it: 1.50 and 1.5 are one number, whoever wrote it."""
+    kind = kind_of_vr(vr)
+    if not kind.ordered or expected is None or found is None or len(expected) != len(found):
+        return False
+    pairs = zip(expected, found, strict=True)
+    return all(kind.keys(one) and kind.keys(one) == kind.keys(other) for one, other in pairs)
+
+
+def _value(values: tuple[str, ...] | None) -> str:
+    if values is None:
+        return "nothing"
+    return repr("\\".join(values)) if values else "an empty value"
+
+
+def _list(names: Sequence[str]) -> str:
+    return f"[{', '.join(names)}]"
