@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections import Counter
 from collections.abc import Callable, Mapping
 
 from router.egress.drain import drain
@@ -38,28 +40,63 @@ class EgressTask:
         self._broker = broker
         self._worker = worker
         self._stop = stop
+        self._mutex = threading.Lock()
+        self._at_work: Counter[str] = Counter()
+        self._rung: set[str] = set()
 
     def __call__(self, ticket: EgressTicket) -> None:
         destination = self._destinations.get(ticket.destination)
         if destination is None:
             log.warning("destination not configured", destination=ticket.destination)
             return
-        if self._stop():
+        if self._stop() or not self._enter(destination):
             return
+        again = False
         try:
-            result = drain(
+            again = self._drain(destination)
+        finally:
+            again = self._leave(destination) or again
+            if again and not self._stop():
+                self._ring(ticket)
+
+    def _enter(self, destination: Destination) -> bool:
+        """Whether this process may work on it; otherwise who does is told of the bell."""
+        with self._mutex:
+            if self._at_work[destination.name] >= destination.slots:
+                self._rung.add(destination.name)
+                return False
+            self._at_work[destination.name] += 1
+            self._rung.discard(destination.name)
+            return True
+
+    def _leave(self, destination: Destination) -> bool:
+        """Whether a bell rang that the drains at work may have been too late to hear."""
+        with self._mutex:
+            self._at_work[destination.name] -= 1
+            rung = destination.name in self._rung
+            self._rung.discard(destination.name)
+            return rung
+
+    def _drain(self, destination: Destination) -> bool:
+        try:
+            return drain(
                 destination,
                 ledger=self._ledger,
                 store=self._store,
                 pool=self._pool,
                 worker=self._worker,
                 stop=self._stop,
-            )
-            if result.left_due and not self._stop():
-                self._broker.publish(ticket)
-        except (LedgerUnavailable, BrokerUnavailable) as error:
+            ).left_due
+        except LedgerUnavailable as error:
             log.warning(
                 "egress interrupted; the sweep rings again",
-                destination=ticket.destination,
+                destination=destination.name,
                 reason=str(error),
             )
+            return False
+
+    def _ring(self, ticket: EgressTicket) -> None:
+        try:
+            self._broker.publish(ticket)
+        except BrokerUnavailable as error:
+            log.warning("ticket not published; the sweep rings again", reason=str(error))

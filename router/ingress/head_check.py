@@ -12,13 +12,13 @@ from rules.encoded import EncodedDataSet, MalformedDataSet
 
 from router.dicom.uids import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
 from router.ingress.answers import CLASS_MISMATCH, INSTANCE_MISMATCH, MALFORMED, Answer
-from rules.tags import AttributePath
+from rules.tags import parse_path
 
 HEAD_BYTES = 4096
 """Group 0008 begins the data set; its UIDs lie within the first few hundred bytes."""
 
-_SOP_CLASS_UID = AttributePath.parse("SOPClassUID")
-_SOP_INSTANCE_UID = AttributePath.parse("SOPInstanceUID")
+_SOP_CLASS_UID = parse_path("SOPClassUID")
+_SOP_INSTANCE_UID = parse_path("SOPInstanceUID")
 
 
 def check_head(

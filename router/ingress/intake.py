@@ -22,8 +22,11 @@ from router.tickets import RoutingTicket
 QUEUE_LIMIT = 20_000
 """Objects that wait in memory for the ledger: about 20 MB. More are left to a scan."""
 BATCH = min(500, tickets.MAX_OBJECTS)
-LINGER_SECONDS = 0.01
-"""Under load a batch gathers this long: a ticket and a transaction cost as much as ten rows."""
+LINGER_SECONDS = 0.04
+"""Under load a batch gathers this long: each one costs a ticket, two flushed transactions and a
+lease further on, as much as some tens of rows. An object that comes alone does not wait."""
+BUSY_SECONDS = 0.1
+"""Load is when the next object comes so soon after the last batch."""
 RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 log = get_logger("ingress")
@@ -71,21 +74,21 @@ class Intake:
 
     def _run(self) -> None:
         self._persist(self._scan)
-        busy = False
-        while batch := self._gather(busy):
+        taken_in_at = float("-inf")
+        while batch := self._gather(busy_until=taken_in_at + BUSY_SECONDS):
             self._take_in(batch)
+            taken_in_at = time.monotonic()
             if self._overflowed.is_set() and self._queue.qsize() < QUEUE_LIMIT // 2:
                 self._overflowed.clear()
                 self._persist(self._scan)
-            busy = len(batch) > 1 or not self._queue.empty()
 
-    def _gather(self, busy: bool) -> list[ReceivedObject]:
+    def _gather(self, *, busy_until: float = float("-inf")) -> list[ReceivedObject]:
         """The next batch; empty when it is time to end."""
         first = self._queue.get()
         if first is None:
             self._queue.put(None)  # whoever asks next is to end as well
             return []
-        if busy and not self._stopping.is_set():
+        if time.monotonic() < busy_until and not self._stopping.is_set():
             time.sleep(LINGER_SECONDS)
         batch = [first]
         while len(batch) < BATCH:
@@ -133,7 +136,7 @@ class Intake:
         self._scanned = False  # no checkpoint may overtake what the scan is still to find
         for batch in scan(self._ledger, self._spool, node=self._node, size=BATCH):
             self._take_in(batch)
-            while not self._queue.empty() and (newer := self._gather(busy=False)):
+            while not self._queue.empty() and (newer := self._gather()):
                 self._take_in(newer)  # a long scan must not hold up what comes in now
         self._scanned = True
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from router import metrics
 from router.config import Listener, Source
-from router.dicom.association import (
+from router.dicom.events import (
     AssociationRequested,
     CommandReceived,
     DataReceived,

@@ -2,36 +2,27 @@
 
 from __future__ import annotations
 
+import ssl
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 
 from router.broker import Broker
-from router.config import Listener, Site
+from router.config import Listener, ListenerTls, Site
+from router.dicom.limits import Timers
 from router.ingress.intake import Intake
 from router.ingress.scp import StorageScp
 from router.ingress.space import SpaceGuard
-from router.ledger import Ledger, LedgerError, ReceivedObject, objects
+from router.ingress.storing import ObjectSink
+from router.ledger import Ledger, LedgerError, objects
 from router.logs import get_logger
 from router.net.acceptor import Acceptor
-from router.net.tls import acceptor_context
+from router.net.connection import Patience
+from router.net.tls import server_context
 from router.store import Spool
 
 INTAKE_SECONDS = 10.0
 """How long a stop waits for intake; what is left is taken in at the next start."""
 
 log = get_logger("ingress")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sink:
-    """Where received objects go, and what decides whether they may (see `storing.ObjectSink`)."""
-
-    spool: Spool
-    space: SpaceGuard
-    durable: bool
-    refuses: Callable[[str], bool]
-    submit: Callable[[ReceivedObject], None]
 
 
 class Ingress:
@@ -48,7 +39,7 @@ class Ingress:
             low=site.free_space.low,
             high=site.free_space.high,
         )
-        sink = Sink(
+        sink = ObjectSink(
             spool=spool,
             space=space,
             durable=site.durability != "unsafe",
@@ -91,12 +82,26 @@ class Ingress:
 
 
 def _acceptor(listener: Listener, scp: StorageScp) -> Acceptor:
+    timeouts = listener.timeouts
     return Acceptor(
         host=listener.bind,
         port=listener.port,
         serve=scp.serve,
-        tls=None if listener.tls is None else acceptor_context(listener.tls),
+        tls=None if listener.tls is None else _tls(listener.tls),
+        timers=Timers(artim=timeouts.artim),
+        patience=Patience(idle=timeouts.idle, network=timeouts.network),
         name=listener.name,
+    )
+
+
+def _tls(tls: ListenerTls) -> ssl.SSLContext:
+    return server_context(
+        cert=tls.cert,
+        key=tls.key,
+        key_password=tls.key_password,
+        ca=tls.ca,
+        client=tls.client,
+        min_version=tls.min_version,
     )
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
-from typing import Protocol
+from dataclasses import dataclass
 
 from router import metrics
-from router.dicom.association import DataReceived
+from router.dicom.events import DataReceived
 from router.dicom.commands import CStoreRq, CStoreRsp
 from router.dicom.negotiation import NegotiatedContext
 from router.dicom.uids import is_valid_uid
@@ -37,8 +37,13 @@ _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE})
 log = get_logger("ingress")
 
 
-class ObjectSink(Protocol):
-    """Where received objects go, and what decides whether they may."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectSink:
+    """Where received objects go, and what decides whether they may.
+
+    `durable` says whether Success waits for the flush, `refuses` whether a SOP instance UID is
+    an unwanted duplicate, `submit` takes note of what is stored.
+    """
 
     spool: Spool
     space: SpaceGuard
@@ -114,14 +119,14 @@ class Storing:
 
     def _stream(self, reception: Reception) -> ReceivedObject | Answer | None:
         """Read the data set into the spool; whatever goes wrong leaves no file behind."""
-        association = self._connection.association
+        connection = self._connection
         fragments: list[memoryview] = []
         checked_space_at = ASK_AGAIN_BYTES
         answer: Answer | None = None
         kept = False
         try:
             while True:
-                event = association.next_event()
+                event = connection.event_at_hand()
                 if event is None:
                     # The views die with the next read: what came so far goes out in one write.
                     answer = answer or self._write(reception, fragments)
@@ -130,7 +135,7 @@ class Storing:
                         checked_space_at += ASK_AGAIN_BYTES
                         if not self._sink.space.has_room_for_more():
                             answer = answer or NO_ROOM
-                    event = self._connection.next_event()
+                    event = connection.next_event()
                 if not isinstance(event, DataReceived):
                     return None
                 fragments.append(event.data)

@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from router import metrics
 from router.config import Loops
+from router.dicom.uids import IMPLEMENTATION_VERSION_NAME
 from router.ledger import (
     PRIORITIES,
     DerivedObject,
@@ -31,6 +32,7 @@ from router.routing.headers import Header, identifiers, open_header
 from router.store import Spool
 from rules.edits import EditFailed, apply_edits
 from rules.encoded import MalformedDataSet
+from rules.recording import Recording
 from rules.routes import RouteTable, match
 from rules.verdict import Dispatch
 
@@ -146,7 +148,7 @@ class Routing:
         for dispatch in verdict.dispatches:
             try:
                 payload_id = self._payload(stored, header, dispatch, derived)
-            except EditFailed as error:
+            except (EditFailed, MalformedDataSet) as error:
                 log.warning("edit failed", object_id=stored.id, route=dispatch.route)
                 failures.append(f"{dispatch.route}: {error}")
                 continue
@@ -175,7 +177,8 @@ class Routing:
         if not dispatch.edits:
             return stored.id
         if dispatch.edits_key not in derived:
-            edited = apply_edits(dispatch.edits, header.data_set, record=dispatch.record)
+            record = _recording(stored) if dispatch.record else None
+            edited = apply_edits(dispatch.edits, header.data_set, record=record)
             derived[dispatch.edits_key] = write_derived(self._spool, header.data_set, edited)
         return derived[dispatch.edits_key].id
 
@@ -202,6 +205,15 @@ class Routing:
             rules_version=table.version,
             deliveries=deliveries,
         )
+
+
+def _recording(stored: StoredObject) -> Recording:
+    """What the Original Attributes Sequence says of us (PS3.3 C.12.1)."""
+    return Recording(
+        when=datetime.now(UTC),
+        system=stored.called_ae_title or IMPLEMENTATION_VERSION_NAME,
+        source=stored.calling_ae_title or "",
+    )
 
 
 def _delivery(dispatch: Dispatch, destination: str, payload_id: str) -> NewDelivery:

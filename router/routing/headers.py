@@ -11,12 +11,12 @@ from router.ledger import Identifiers, StoredObject
 from router.store import Store
 from rules.encoded import EncodedDataSet, MalformedDataSet
 from rules.facts import Facts, FileFacts, SourceFacts
-from rules.tags import AttributePath
+from rules.tags import AttributePath, parse_path
 
-_STUDY = AttributePath.parse("StudyInstanceUID")
-_SERIES = AttributePath.parse("SeriesInstanceUID")
-_PATIENT = AttributePath.parse("PatientID")
-_ACCESSION = AttributePath.parse("AccessionNumber")
+_STUDY = parse_path("StudyInstanceUID")
+_SERIES = parse_path("SeriesInstanceUID")
+_PATIENT = parse_path("PatientID")
+_ACCESSION = parse_path("AccessionNumber")
 
 _UID_LENGTH = 64
 _TEXT_LENGTH = 64

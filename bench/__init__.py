@@ -1,0 +1,1 @@
+"""Measures the router beside other makers' programs, in one run, by turns: `make bench`."""
