@@ -48,9 +48,13 @@ def values_of(vr: str, data: bytes, form: Form, charset: CharacterSet) -> tuple[
 
 def opaque(data: bytes) -> str:
     """What is to be seen of a value whose VR nobody knows: the text that it is, or its length."""
-    text = data[:_LEGIBLE].rstrip(b" \0")
-    legible = len(data) <= _LEGIBLE and text.isascii() and text.decode().isprintable()
-    return text.decode().strip() if legible else f"<{len(data)} bytes>"
+    return data.decode().strip(" \0") if is_legible(data) else f"<{len(data)} bytes>"
+
+
+def is_legible(data: bytes) -> bool:
+    """Whether bytes of unknown VR are a short text."""
+    text = data[: _LEGIBLE + 1].rstrip(b" \0")
+    return len(data) <= _LEGIBLE and text.isascii() and text.decode().isprintable()
 
 
 def _numbers(vr: str, data: bytes, form: Form) -> tuple[str, ...]:

@@ -1,0 +1,69 @@
+"""From texts to the bytes of an element: the other direction of encoded_values."""
+
+from __future__ import annotations
+
+import struct
+
+from pydicom.config import RAISE
+from pydicom.valuerep import validate_value
+
+from rules.charsets import CharacterSet, Unencodable
+from rules.encoded_forms import LONG, Form
+from rules.encoded_values import NUMBERS, PLAIN, SINGLE, TEXT
+
+
+class Unfit(Exception):
+    """A text that cannot be a value of the VR. Says why, never what the text is."""
+
+
+def encode_value(vr: str, text: str, form: Form, charset: CharacterSet) -> bytes:
+    """The padded bytes of a text, whose values are separated by backslashes. Unfit if the VR or
+    the character set cannot hold it. Of unknown VR (UN) the text is written as it is."""
+    if vr not in TEXT and vr not in PLAIN and vr not in NUMBERS and vr != "UN":
+        raise Unfit(f"its VR {vr} holds no text")
+    values = [text] if vr in SINGLE else text.split("\\")
+    if vr in NUMBERS:
+        return _pack(vr, values if text else [], form)
+    if vr != "UN":
+        _validate(vr, values)
+    try:
+        data = charset.encode(text, is_name=vr == "PN")
+    except Unencodable:
+        raise Unfit("the object's character set lacks a character of the value") from None
+    if vr in PLAIN and not data.isascii():
+        raise Unfit(f"a {vr} value is in ASCII")
+    return data + (b"\0" if vr == "UI" else b" ") * (len(data) % 2)
+
+
+def encode_element(tag: int, vr: str, data: bytes, form: Form) -> bytes:
+    """A whole element of defined length; Unfit when the VR's length field is too short for it."""
+    group, number = tag >> 16, tag & 0xFFFF
+    if form.implicit:
+        return form.plain.pack(group, number, len(data)) + data
+    code = vr.encode("ascii")
+    if code in LONG:
+        return form.short.pack(group, number, code, 0) + form.number.pack(len(data)) + data
+    if len(data) > 0xFFFE:
+        raise Unfit(f"a {vr} value has at most 65534 bytes")
+    return form.short.pack(group, number, code, len(data)) + data
+
+
+def encode_item(body: bytes, form: Form) -> bytes:
+    return form.plain.pack(0xFFFE, 0xE000, len(body)) + body
+
+
+def _validate(vr: str, values: list[str]) -> None:
+    for value in values:
+        try:
+            validate_value(vr, value, RAISE)
+        except ValueError:
+            raise Unfit(f"the value is not as {vr} requires (length or form)") from None
+
+
+def _pack(vr: str, values: list[str], form: Form) -> bytes:
+    convert = float if vr in ("FL", "FD") else int
+    try:
+        numbers = [convert(value) for value in values]
+        return struct.pack(f"{form.order}{len(numbers)}{NUMBERS[vr]}", *numbers)
+    except (ValueError, OverflowError, struct.error):
+        raise Unfit(f"the value is no number that {vr} holds") from None
