@@ -81,7 +81,7 @@ def read_file_meta(head: bytes | bytearray | memoryview) -> tuple[FileMeta, int]
         offset = end
         if element == 0 and len(value) == 4:
             expected = end + int.from_bytes(value, "little")
-    if offset == len(data) < expected:
+    if offset == len(data) and (offset < expected or not elements):
         raise TruncatedMeta(_CUT_OFF)
     return _file_meta(elements), offset
 

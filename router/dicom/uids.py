@@ -34,7 +34,9 @@ STORAGE_SOP_CLASSES: Final[frozenset[str]] = frozenset(
     for uid, name in _SOP_CLASSES.items()
     if "Storage" in name and "Storage Commitment" not in name and uid != MEDIA_STORAGE_DIRECTORY
 )
-"""The standard's storage SOP classes, retired ones included (PS3.6 annex A)."""
+"""The standard's storage SOP classes that the dictionary has, retired ones included."""
+
+_STORAGE_ROOT = "1.2.840.10008.5.1.4.1.1."
 
 _OTHER_SOP_CLASSES = frozenset(uid for uid, name in _SOP_CLASSES.items() if name)
 _OTHER_SOP_CLASSES -= STORAGE_SOP_CLASSES
@@ -52,8 +54,11 @@ def is_valid_uid(uid: str) -> bool:
 
 
 def is_standard_storage(uid: str) -> bool:
-    """Return whether `uid` is a storage SOP class of the standard."""
-    return uid in STORAGE_SOP_CLASSES
+    """Return whether `uid` is a storage SOP class of the standard, one newer than the dictionary
+    included: nothing but the standard gets UIDs under its root for composite objects."""
+    if uid in STORAGE_SOP_CLASSES:
+        return True
+    return uid.startswith(_STORAGE_ROOT) and uid not in _OTHER_SOP_CLASSES and is_valid_uid(uid)
 
 
 def may_be_storage(uid: str) -> bool:

@@ -3,7 +3,7 @@ associations joined back to back."""
 
 import dataclasses
 from collections.abc import Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 
@@ -35,7 +35,9 @@ uids = st.lists(st.integers(0, 99999), min_size=1, max_size=6).map(
 titles = st.text(
     st.characters(min_codepoint=0x20, max_codepoint=0x7E, exclude_characters="\\"), max_size=16
 ).map(str.strip)
-texts = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), max_size=16)
+texts = st.text(
+    st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters="\\"), max_size=16
+)
 tags = st.lists(st.integers(0, 0xFFFFFFFF), min_size=1, max_size=5).map(tuple)
 max_lengths = st.just(0) | st.integers(8, 0xFFFFFFFF)
 
@@ -172,7 +174,7 @@ commands: st.SearchStrategy[Command] = st.one_of([commands_of(kind) for kind in 
 
 
 def request_for(
-    *abstract_syntaxes: str, max_length: int = 16384, **information: object
+    *abstract_syntaxes: str, max_length: int = 16384, **information: Any
 ) -> AAssociateRq:
     """Return a request that proposes each class with three transfer syntaxes."""
     return AAssociateRq(

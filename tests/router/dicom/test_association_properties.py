@@ -8,6 +8,7 @@ from router.dicom.commands import Command
 from router.dicom.events import AssociationRequested, Closed, CommandReceived, DataReceived, Event
 from router.dicom.negotiation import Acceptance, negotiate
 from router.dicom.pdu_writer import write_pdu
+from tests.router.dicom import fuzz_acceptor
 from tests.router.dicom.material import (
     Pair,
     commands,
@@ -135,3 +136,9 @@ def test_one_wrong_byte_anywhere_is_survived(
     acceptor.receive_eof()
     _serve(acceptor, limit=10)
     assert acceptor.close_expected()
+
+
+def test_every_beginning_of_a_conversation_ends_well_when_the_peer_vanishes() -> None:
+    for seed in fuzz_acceptor.seeds():
+        for length in range(len(seed) + 1):
+            fuzz_acceptor.run(seed[:length])

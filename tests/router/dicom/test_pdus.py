@@ -104,6 +104,7 @@ def test_pynetdicom_decodes_and_encodes_a_request_to_the_same_bytes(request: AAs
     judge = theirs.A_ASSOCIATE_RQ()
     judge.decode(data)
     assert judge.encode() == data
+    assert judge.user_information is not None
     assert judge.user_information.maximum_length == request.user_information.max_length
 
 
@@ -245,8 +246,8 @@ def _request_with(contexts: int = 1, syntaxes: int = 1, first_id: int = 1) -> AA
 
 
 def test_limits_are_inclusive() -> None:
-    assert read_whole(write_pdu(_request_with(contexts=128)))
-    assert read_whole(write_pdu(_request_with(syntaxes=256)))
+    for request in (_request_with(contexts=128), _request_with(syntaxes=256)):
+        assert read_whole(write_pdu(request)) == request
 
 
 def _cut(data: bytes, cut: int) -> bytes:
