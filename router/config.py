@@ -327,13 +327,13 @@ def _repeated(block: str, names: list[str]) -> Iterator[_Flaw]:
 
 
 def _shared_ports(listeners: tuple[Listener, ...]) -> Iterator[_Flaw]:
-    taken: dict[tuple[str, int], str] = {}
     for index, listener in enumerate(listeners):
-        place = (listener.bind, listener.port)
-        if listener.port and place in taken:
-            message = f"listener {taken[place]} has port {listener.port} already"
-            yield _Flaw(("listeners", index, "port"), message)
-        taken[place] = listener.name
+        for earlier in listeners[:index]:
+            everywhere = {earlier.bind, listener.bind} & {"0.0.0.0", "::"}
+            same_place = earlier.bind == listener.bind or everywhere
+            if listener.port and earlier.port == listener.port and same_place:
+                message = f"listener {earlier.name} has port {listener.port} already"
+                yield _Flaw(("listeners", index, "port"), message)
 
 
 def _with_environment(text: str, environ: Mapping[str, str]) -> str:

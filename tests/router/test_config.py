@@ -131,6 +131,13 @@ def test_a_listener_answers_to_its_own_title_unless_told_otherwise():
     assert all(anyone.answers_to(t) for t in titles)
 
 
+def test_listeners_may_share_a_port_on_different_addresses(tmp_path: Path):
+    text = "listeners:\n" + "".join(
+        f"  - {{name: l{n}, ae_title: A, bind: 127.0.0.{n}, port: 104}}\n" for n in (1, 2)
+    )
+    assert len(load_site(write(tmp_path, text), {}).listeners) == 2
+
+
 def test_what_should_not_be_overlooked_is_said(tmp_path: Path):
     site = load_site(write(tmp_path, LISTENER + "durability: unsafe\non_no_match: discard\n"), {})
     said = " ".join(warnings(site))
@@ -275,6 +282,10 @@ BROKEN = {
     "two listeners on one port": (
         "listeners:\n  - {name: a, ae_title: A, port: 104}\n  - {name: b, ae_title: B, port: 104}",
         "3:28: listeners[1].port: listener a has port 104 already",
+    ),
+    "a listener on a port that another has everywhere": (
+        "listeners:\n  - {name: a, ae_title: A}\n  - {name: b, ae_title: B, bind: 127.0.0.1}",
+        "3:5: listeners[1]: listener a has port 11112 already",
     ),
     "a certificate that is not there": (
         "listeners: [{name: a, ae_title: A, tls: {cert: no.pem, key: no.key}}]",
