@@ -10,7 +10,8 @@ from sqlalchemy import Connection, RowMapping, bindparam, func, insert, select, 
 
 from router.ledger.clock import ledger_now
 from router.ledger.models import INTAKE_MARKS, OBJECT_EVENTS, OBJECTS, ObjectState
-from router.ledger.statements import CHUNK, NOTHING, NOW, UNFINISHED, InsertNew, constant
+from router.ledger.settling import mark_forgotten
+from router.ledger.statements import CHUNK, NOW, UNFINISHED, InsertNew, constant
 from router.ledger.texts import bounded, required
 from router.ledger.verdicts import record_routing
 
@@ -271,21 +272,6 @@ def forgettable(conn: Connection, retention_ms: int, limit: int) -> list[str]:
     for start in range(0, len(ids), CHUNK):
         derived += conn.scalars(_DERIVED, {"ids": ids[start : start + CHUNK]})
     return ids + derived
-
-
-_FORGET = (
-    update(OBJECTS)
-    .where(OBJECTS.c.id.in_(bindparam("ids", expanding=True)))
-    .values(state="forgotten", settled_at=NOTHING)
-)
-
-
-def mark_forgotten(conn: Connection, ids: Sequence[str]) -> int:
-    """The bytes of these objects are deleted; their rows remain for the history."""
-    return sum(
-        conn.execute(_FORGET, {"ids": ids[start : start + CHUNK]}).rowcount
-        for start in range(0, len(ids), CHUNK)
-    )
 
 
 _MARK = update(INTAKE_MARKS).where(INTAKE_MARKS.c.node == bindparam("of_node"))

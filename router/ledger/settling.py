@@ -1,14 +1,14 @@
-"""Noticing that nothing is owed for an object any more, so that its retention begins."""
+"""The end of an object: nothing is owed for it any more, and one day it is forgotten."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from sqlalchemy import Connection, bindparam, exists, select, update
 
 from router.ledger.models import DELIVERIES, OBJECTS
-from router.ledger.statements import CHUNK, NOW, OPEN, constant
+from router.ledger.statements import CHUNK, NOTHING, NOW, OPEN, constant
 
 # Two workers may finish the last two deliveries of an object at once: each must wait for the
-# other here, or both would still see something owed.
+# other here, or both would still see something owed. Everyone waits in the same order.
 _LOCK = (
     select(OBJECTS.c.id)
     .where(OBJECTS.c.id.in_(bindparam("ids", expanding=True)))
@@ -28,9 +28,27 @@ _SETTLE = (
 
 def settle(conn: Connection, object_ids: Iterable[str]) -> None:
     """Mark those of the objects as settled that have no open delivery left."""
+    for ids in _locked(conn, object_ids):
+        conn.execute(_SETTLE, {"ids": ids})
+
+
+_FORGET = (
+    update(OBJECTS)
+    .where(OBJECTS.c.id.in_(bindparam("ids", expanding=True)))
+    .values(state="forgotten", settled_at=NOTHING)
+)
+
+
+def mark_forgotten(conn: Connection, ids: Iterable[str]) -> int:
+    """The bytes of these objects are deleted; their rows remain for the history."""
+    return sum(conn.execute(_FORGET, {"ids": chunk}).rowcount for chunk in _locked(conn, ids))
+
+
+def _locked(conn: Connection, object_ids: Iterable[str]) -> Iterator[list[str]]:
+    """The ids in chunks and in order, their rows locked."""
     ids = sorted(set(object_ids))
     for start in range(0, len(ids), CHUNK):
-        chunk = {"ids": ids[start : start + CHUNK]}
+        chunk = ids[start : start + CHUNK]
         if conn.dialect.name != "sqlite":  # there a writer is alone anyway
-            conn.execute(_LOCK, chunk)
-        conn.execute(_SETTLE, chunk)
+            conn.execute(_LOCK, {"ids": chunk})
+        yield chunk
