@@ -87,6 +87,10 @@ class DicomChannel:
             ):
                 return self.deliver(delivery)
             return _lost(line, error)
+        except BaseException:
+            # Unforeseen, perhaps half-way through an object: nothing may follow on this line.
+            self._lose(line)
+            raise
 
     def healthy(self) -> bool:
         """Ask by C-ECHO, on an association of its own; one that has no context for it is alive."""

@@ -74,8 +74,10 @@ def drain(
     )
     try:
         run.work(batch)
-    finally:
+    except BaseException:
         channel.close()
+        tenure.abandon()
+        raise
     left = not run.in_vain and _left_due(destination, ledger)
     return DrainResult(delivered=recorder.delivered, left_due=left)
 

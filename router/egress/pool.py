@@ -10,12 +10,15 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from router.dicom.commands import CStoreRsp
 from router.egress.contexts import MOST_CONTEXTS, Negotiated, Pair
 from router.egress.suspects import Suspects
 from router.net.data_source import DataSource
+
+Key: TypeAlias = tuple[str, Hashable]
+"""A destination's name, and the settings its associations were opened for."""
 
 CLOSE_SECONDS = 5.0
 """How long the end of a process may wait for peers to answer its release requests."""
@@ -124,14 +127,14 @@ class _Shelf:
 class Pool:
     """The kept-open associations of one process. Safe to use from many threads.
 
-    A key stands for a destination with its settings: a destination that is configured anew does
-    not get associations that were opened for the old settings.
+    A destination that is configured anew does not get associations of its old settings: they
+    have another key.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._shelves: defaultdict[Hashable, _Shelf] = defaultdict(_Shelf)
+        self._shelves: defaultdict[Key, _Shelf] = defaultdict(_Shelf)
         self._memories: defaultdict[str, Memory] = defaultdict(Memory)
         self._closed = False
 
@@ -139,7 +142,7 @@ class Pool:
         with self._lock:
             return self._memories[name]
 
-    def borrow(self, key: Hashable, keep: Keep, suits: Callable[[Line], bool]) -> Line | None:
+    def borrow(self, key: Key, keep: Keep, suits: Callable[[Line], bool]) -> Line | None:
         """A kept line that suits and whose peer has not closed it.
 
         None: the caller may open one, its place is taken; `opened` or `not_opened` follows.
@@ -149,8 +152,8 @@ class Pool:
             with self._lock:
                 shelf = self._shelves[key]
                 decision = plan(shelf.idle, shelf.lent, keep, self._clock(), suits)
-                gone = {id(line) for line in (*decision.close, decision.use) if line is not None}
-                shelf.idle = [line for line in shelf.idle if id(line) not in gone]
+                gone = (*decision.close, decision.use)
+                shelf.idle = [line for line in shelf.idle if line not in gone]
                 if decision.use is not None or decision.may_open:
                     shelf.lent += 1
                     shelf.at_work += decision.use is not None
@@ -166,17 +169,17 @@ class Pool:
             decision.use.association.abort()
             self.drop(key)
 
-    def opened(self, key: Hashable) -> None:
+    def opened(self, key: Key) -> None:
         """The line that `borrow` made room for is open and at work."""
         with self._lock:
             self._shelves[key].at_work += 1
 
-    def not_opened(self, key: Hashable) -> None:
+    def not_opened(self, key: Key) -> None:
         """The line that `borrow` made room for could not be had: its place is free."""
         with self._lock:
             self._shelves[key].lent -= 1
 
-    def give(self, key: Hashable, line: Line) -> None:
+    def give(self, key: Key, line: Line) -> None:
         """Return a line that is in order; it is kept, or released if it is worn."""
         keeps = not line.worn and line.keep.idle > 0 and line.association.alive()
         with self._lock:
@@ -188,17 +191,17 @@ class Pool:
         if not keeps:
             line.association.release()
 
-    def drop(self, key: Hashable) -> None:
+    def drop(self, key: Key) -> None:
         """A line at work has ended: its place is free."""
         with self._lock:
             self._leave(key)
 
-    def at_work(self, key: Hashable) -> int:
+    def at_work(self, key: Key) -> int:
         """How many lines are open and lent."""
         with self._lock:
             return self._shelves[key].at_work
 
-    def _leave(self, key: Hashable) -> None:
+    def _leave(self, key: Key) -> None:
         shelf = self._shelves[key]
         shelf.lent -= 1
         shelf.at_work -= 1

@@ -8,7 +8,6 @@ import mmap
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
-from rules.reencode import CannotReencode, reencode
 
 from router.egress import outcomes
 from router.egress.contexts import Choice
@@ -28,6 +27,8 @@ def encoded(
         if choice.transfer_syntax_uid == stored:
             yield choice, payload.data
             return
+    from rules.reencode import CannotReencode, reencode
+
     choice = choices[0]
     # Mapped, since of a large object only the header's pages are ever touched.
     with mmap.mmap(payload.file.fd, 0, prot=mmap.PROT_READ) as mapped:

@@ -8,6 +8,7 @@ from enum import Enum, auto
 
 from sqlalchemy import Connection
 
+from router.egress import outcomes
 from router.egress.attempts import Attempt, Channel
 from router.egress.outcomes import Charge, Result
 from router.egress.recorder import Recorder, Tried
@@ -90,7 +91,7 @@ class Run:
     def _try(self, delivery: LeasedDelivery) -> _Step:
         started_at_ms = time.time_ns() // 1_000_000
         started = self.clock()
-        attempt = self.channel.deliver(delivery)
+        attempt = self._deliver(delivery)
         took = self.clock() - started
         if attempt.retry_soon:
             self.in_vain = True
@@ -107,6 +108,19 @@ class Run:
             self._failure = judged
             return _Step.STOP
         return _Step.DONE
+
+    def _deliver(self, delivery: LeasedDelivery) -> Attempt:
+        """The one place that catches what nobody foresaw: one object must not stop the others."""
+        try:
+            return self.channel.deliver(delivery)
+        except Exception:
+            log.exception(
+                "delivery failed for a reason nobody foresaw",
+                destination=delivery.destination,
+                delivery=delivery.id,
+                object_id=delivery.object_id,
+            )
+            return Attempt(outcome=outcomes.retry("internal_error", "an error of the router"))
 
     def _judge(self, delivery: LeasedDelivery, attempt: Attempt) -> Attempt | None:
         """The attempt with its charge decided; None: once more, before anybody is charged."""

@@ -7,6 +7,7 @@ that would otherwise wait for a slow object to end.
 
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 from sqlalchemy import Connection
 
@@ -152,6 +153,14 @@ class Tenure:
             reason = destinations.health(connection, name).reason or "probe_without_answer"
             destinations.mark_down(connection, name, reason, 0)
         destinations.free_slot(connection, name, self.slot, self._owner)
+
+    def abandon(self) -> None:
+        """After a failure of our own: give back what can be, the rest runs out by itself."""
+        with self._mutex:
+            ids = sorted(self._in_hand)
+        with suppress(LedgerError), self._ledger.write() as connection:
+            deliveries.give_back(connection, self._owner, ids)
+            self.end(connection)
 
 
 class Keeper:

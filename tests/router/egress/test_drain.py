@@ -382,3 +382,75 @@ def test_a_class_the_peer_does_not_take_is_held_and_the_others_pass(house, scp):
     house.drain(pacs(peer.port))
     assert house.rows()[mr] == Row("held", 1, "sop_class_not_accepted")
     assert house.states() == {"held": 1, "delivered": 1}
+
+
+class BrokenStore:
+    """A store with a bug for one object."""
+
+    def __init__(self, store, object_id):
+        self.store, self.object_id = store, object_id
+
+    def open(self, object_id):
+        if object_id == self.object_id:
+            raise RuntimeError("a bug")
+        return self.store.open(object_id)
+
+
+def test_a_bug_that_one_object_runs_into_does_not_stop_the_others(house, scp):
+    peer = scp()
+    uids = house.owe("pacs", *(small() for _ in range(5)))
+    ((object_id,),) = house.query("SELECT id FROM objects WHERE sop_instance_uid = :u", u=uids[0])
+    house.store = BrokenStore(house.store, object_id)
+    house.drain(pacs(peer.port))
+    assert sorted(peer.arrived) == sorted(uids[1:])
+    assert house.rows()[uids[0]] == Row("waiting", 1, "internal_error")
+
+
+def test_an_object_whose_file_is_gone_is_held_and_the_others_pass(house, scp):
+    peer = scp()
+    uids = house.owe("pacs", *(small() for _ in range(3)))
+    ((object_id,),) = house.query("SELECT id FROM objects WHERE sop_instance_uid = :u", u=uids[1])
+    house.store.delete([object_id])
+    house.drain(pacs(peer.port))
+    assert house.rows()[uids[1]] == Row("held", 1, "payload_missing")
+    assert house.states() == {"held": 1, "delivered": 2}
+
+
+def test_a_shortened_file_is_never_sent(house, scp):
+    peer = scp()
+    (uid,) = house.owe("pacs", small())
+    ((object_id,),) = house.query("SELECT id FROM objects")
+    path = house.store.path_of(object_id)
+    path.write_bytes(path.read_bytes()[:-2])
+    house.drain(pacs(peer.port))
+    assert house.rows()[uid] == Row("held", 1, "payload_damaged")
+    assert peer.arrived == []
+
+
+def test_damage_is_found_when_a_first_attempt_was_not_understood(house, scp):
+    peer = scp()
+    (uid,) = house.owe("pacs", small())
+    peer.script["*"] = 0xC000
+    house.drain(pacs(peer.port))
+    ((object_id,),) = house.query("SELECT id FROM objects")
+    path = house.store.path_of(object_id)
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    house.make_all_due()
+    house.drain(pacs(peer.port))
+    assert house.rows()[uid] == Row("held", 2, "payload_damaged")
+
+
+def test_several_drains_share_the_work_and_keep_to_the_window(house, scp):
+    peer = scp()
+    uids = house.owe("pacs", *(small() for _ in range(60)))
+    destination = pacs(peer.port, associations=2)
+    threads = [threading.Thread(target=house.drain, args=(destination,)) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(peer.arrived) == sorted(uids)
+    assert peer.associations <= 2
+    assert house.states() == {"delivered": 60}
