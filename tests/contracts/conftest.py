@@ -92,8 +92,10 @@ class Server:
             timeout=60,
         )
 
-    def start(self) -> None:
+    def make(self) -> None:
         self.run("initdb", "-D", str(self._data), "-U", "ledger", "-A", "trust", "--no-sync")
+
+    def start(self) -> None:
         options = f"-p {self._port} -c listen_addresses=127.0.0.1 -k {self._data} -c fsync=off"
         log = str(self._data / "log")
         self.run("pg_ctl", "start", "-w", "-D", str(self._data), "-l", log, "-o", options)
@@ -111,9 +113,9 @@ class Server:
         return self.url.set(database=name)
 
 
-@pytest.fixture(scope="session")
-def postgresql() -> Iterator[Server]:
-    """One server for the whole run."""
+@contextlib.contextmanager
+def new_server() -> Iterator[Server]:
+    """A server that runs until the block ends; skips or fails where there can be none."""
     programs = postgresql_programs()
     if programs is None:
         missing("PostgreSQL is not installed")
@@ -123,11 +125,26 @@ def postgresql() -> Iterator[Server]:
     folder = Path(tempfile.mkdtemp(prefix="ledger-"))
     server = Server(programs, folder)
     try:
+        server.make()
         server.start()
         yield server
         server.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Server]:
+    """One server for the whole run."""
+    with new_server() as server:
+        yield server
+
+
+@pytest.fixture
+def own_postgresql() -> Iterator[Server]:
+    """A server that the test may stop and start."""
+    with new_server() as server:
+        yield server
 
 
 def upgraded(url: URL) -> URL:

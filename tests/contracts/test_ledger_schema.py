@@ -14,6 +14,7 @@ from router.ledger import (
     LedgerRefused,
     LedgerUnavailable,
     SchemaOutdated,
+    destinations,
     objects,
 )
 from router.ledger.migrations import newest_revision
@@ -109,4 +110,39 @@ def test_a_database_that_is_away_is_unavailable(tmp_path):
     ledger = Ledger("postgresql+psycopg://nobody@127.0.0.1:1/nothing")
     with pytest.raises(LedgerUnavailable), ledger.read():
         pass
+    ledger.dispose()
+
+
+def test_a_database_that_comes_back_is_used_again(own_postgresql):
+    ledger = Ledger(own_postgresql.new_database())
+    ledger.upgrade()
+    with ledger.write() as conn:
+        destinations.ensure(conn, ["before"])
+    own_postgresql.stop()
+    for act in (ledger.write, ledger.read):
+        with pytest.raises(LedgerUnavailable), act():
+            pass
+    own_postgresql.start()
+    with ledger.write() as conn:
+        destinations.ensure(conn, ["after"])
+    with ledger.read() as conn:
+        assert [one.name for one in destinations.all_health(conn)] == ["after", "before"]
+    ledger.dispose()
+
+
+def test_a_database_that_goes_away_half_way_is_unavailable(own_postgresql):
+    ledger = Ledger(own_postgresql.new_database())
+    ledger.upgrade()
+
+    def write() -> None:
+        with ledger.write() as conn:
+            destinations.ensure(conn, ["pacs"])
+            own_postgresql.stop()
+            destinations.ensure(conn, ["research"])
+
+    with pytest.raises(LedgerUnavailable):
+        write()
+    own_postgresql.start()
+    with ledger.read() as conn:
+        assert destinations.all_health(conn) == []
     ledger.dispose()
