@@ -6,10 +6,9 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
 
-from router.egress.drain import drain
-
 from router.broker import Broker, BrokerUnavailable
 from router.config import Destination
+from router.egress.drain import drain
 from router.egress.pool import Pool
 from router.ledger import Ledger, LedgerUnavailable
 from router.logs import get_logger

@@ -7,8 +7,6 @@ import socket
 import threading
 import time
 
-from rules.loading import load_rules
-
 from router import metrics
 from router.broker import Broker
 from router.conduct.gauges import measure
@@ -21,6 +19,7 @@ from router.ledger import Ledger, destinations, leases, versions
 from router.logs import get_logger
 from router.routing.batch import Policy, Routing
 from router.store import DirectoryStore, Spool
+from rules.loading import load_rules
 from workers.app import Worker, register
 from workers.conductor import Conductor, Duty
 from workers.egress import EgressTask

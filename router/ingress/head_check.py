@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rules.encoded import EncodedDataSet, MalformedDataSet
-
 from router.dicom.uids import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
 from router.ingress.answers import CLASS_MISMATCH, INSTANCE_MISMATCH, MALFORMED, Answer
+from rules.encoded import EncodedDataSet, MalformedDataSet
 from rules.tags import parse_path
 
 HEAD_BYTES = 4096

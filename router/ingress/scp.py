@@ -12,13 +12,13 @@ from dataclasses import dataclass
 
 from router import metrics
 from router.config import Listener, Source
+from router.dicom.commands import CEchoRq, CEchoRsp, CStoreRq
 from router.dicom.events import (
     AssociationRequested,
     CommandReceived,
     DataReceived,
     ReleaseRequested,
 )
-from router.dicom.commands import CEchoRq, CEchoRsp, CStoreRq
 from router.dicom.negotiation import negotiate
 from router.dicom.pdus import AAssociateRq
 from router.ingress.acceptance import acceptance_for

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from router import metrics
-from router.dicom.events import DataReceived
 from router.dicom.commands import CStoreRq, CStoreRsp
+from router.dicom.events import DataReceived
 from router.dicom.negotiation import NegotiatedContext
 from router.dicom.uids import is_valid_uid
 from router.ingress.answers import (
