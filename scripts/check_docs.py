@@ -1,4 +1,4 @@
-"""Checks the documents: links lead somewhere, fences are closed, YAML parses, make targets exist, nothing is private.
+"""Checks the documents: links, fences, YAML, make targets; and that nothing private is committed.
 
 What the documents say of settings, commands, metrics and rules is held to the code by tests.
 """
@@ -59,7 +59,7 @@ def check_document(path: Path) -> Iterator[str]:
 
 
 def split(text: str) -> tuple[str, list[tuple[int, str, str]], int]:
-    """The text outside fences; the fenced blocks with line and language; the line of an open fence."""
+    """The text outside fences; the blocks with line and language; the line of an open fence."""
     prose: list[str] = []
     blocks: list[tuple[int, str, str]] = []
     opened, language, body = 0, "", list[str]()

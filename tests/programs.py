@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-# Below the range that the system takes for outgoing connections, so that none of those takes a port between
-# our finding it free and a child's listening on it.
+# Below the range that the system takes for outgoing connections, so that none of those takes a
+# port between our finding it free and a child's listening on it.
 _PORTS = range(15000, 32000)
 
 
@@ -33,14 +33,15 @@ def needed(program: str) -> str:
     """The path of another maker's program; without it the test is skipped, and in CI it fails."""
     found = shutil.which(program) or shutil.which(program, path="/usr/sbin:/usr/local/bin:/usr/bin")
     if found is None:
-        missing(f"{program} is not installed (scripts/install_peers.sh installs it)")
+        raise missing(f"{program} is not installed (scripts/install_peers.sh installs it)")
     return found
 
 
-def missing(what: str) -> None:
+def missing(what: str) -> BaseException:
+    """What to raise where a peer is not there: a skip, and in CI a failure."""
     if os.environ.get("CI") == "true":
-        pytest.fail(what)
-    pytest.skip(what)
+        return pytest.fail.Exception(what)
+    return pytest.skip.Exception(what)
 
 
 def wait_until(condition: Callable[[], bool], what: str, seconds: float = 30.0) -> None:
@@ -116,7 +117,7 @@ class Program:
 
 
 def _listening(port: int) -> bool:
-    """Whether the kernel lists a listener on this port; a connection would be one association too many."""
+    """Whether the kernel lists a listener there; to connect would be one association too many."""
     wanted = f"{port:04X}"
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         for line in Path(table).read_text().splitlines()[1:]:

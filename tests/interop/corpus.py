@@ -58,7 +58,7 @@ def marks(specimens: Iterable[Specimen]) -> Counter[Mark]:
 
 @cache
 def storage_objects() -> tuple[Specimen, ...]:
-    """Every readable file that a Storage SCU can send: its data set names its class and instance."""
+    """Every readable file that a Storage SCU can send: it names its class and instance."""
     found = []
     for path in sorted(TEST_FILES.rglob("*")):
         specimen = _storage_object(path) if path.is_file() else None
@@ -88,7 +88,7 @@ def _storage_object(path: Path) -> Specimen | None:
 
 
 def rounds(specimens: Iterable[Specimen]) -> Iterator[list[Specimen]]:
-    """The same objects in batches that hold no SOP instance twice, for peers that keep one of each."""
+    """The same objects in batches without a SOP instance twice, for peers that keep one of each."""
     left = list(specimens)
     while left:
         batch = {specimen.sop_instance_uid: specimen for specimen in reversed(left)}
@@ -114,7 +114,7 @@ def received_file(path: Path) -> Specimen:
 def read_part10(path: Path) -> tuple[dict[int, str], int, bytes]:
     """The texts of group 0002 by element number, and where and what the data set is (PS3.10 7.1).
 
-    An odd number of bytes gets the padding without which it cannot travel (PS3.5 A.5, PS3.8 9.3.5.1).
+    An odd number of bytes gets the padding without which it cannot travel (PS3.5 A.5).
     """
     content = path.read_bytes()
     assert content[128:132] == b"DICM", f"{path} is no Part 10 file"

@@ -1,4 +1,7 @@
-"""A Storage SCP made with pynetdicom: PORT AE_TITLE FOLDER. Every object becomes a file with the bytes that came."""
+"""A Storage SCP made with pynetdicom: PORT AE_TITLE FOLDER.
+
+Every object becomes a file with the bytes that came.
+"""
 
 import itertools
 import socket
@@ -7,6 +10,7 @@ from pathlib import Path
 
 from pydicom.uid import UID, AllTransferSyntaxes
 from pynetdicom import AE, AllStoragePresentationContexts, _config, evt
+from pynetdicom.events import EventHandlerType
 
 _numbers = itertools.count(1)
 
@@ -19,12 +23,12 @@ def store(event: evt.Event, folder: Path) -> int:
     return 0x0000
 
 
-def without_delay(event: evt.Event) -> None:
-    event.assoc.dul.socket.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-
-def acknowledge_at_once(event: evt.Event) -> None:
-    event.assoc.dul.socket.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+def tuned(event: evt.Event) -> None:
+    """Neither Nagle's algorithm here nor delayed acknowledgement: 40 ms an object otherwise."""
+    transport = event.assoc.dul.socket
+    if transport is not None and transport.socket is not None:
+        transport.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        transport.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
 
 def main(port: int, ae_title: str, folder: Path) -> None:
@@ -34,10 +38,10 @@ def main(port: int, ae_title: str, folder: Path) -> None:
     ae.maximum_pdu_size = 131072
     for context in AllStoragePresentationContexts:
         ae.add_supported_context(UID(str(context.abstract_syntax)), AllTransferSyntaxes)
-    handlers = [
+    handlers: list[EventHandlerType] = [
         (evt.EVT_C_STORE, store, [folder]),
-        (evt.EVT_CONN_OPEN, without_delay),
-        (evt.EVT_DATA_RECV, acknowledge_at_once),
+        (evt.EVT_CONN_OPEN, tuned),
+        (evt.EVT_DATA_RECV, tuned),
     ]
     ae.start_server(("127.0.0.1", port), block=True, evt_handlers=handlers)
 

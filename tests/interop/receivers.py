@@ -76,9 +76,8 @@ class Storescp(Receiver):
 
     def command(self) -> list[str | Path]:
         options = ["+B", "+xa", "--promiscuous", "--unique-filenames", "--fork", "-pdu", "131072"]
-        return [
-            needed("storescp"), *options, "-aet", self.ae_title, "-od", self.kept, str(self.port),
-        ]  # fmt: skip
+        place: list[str | Path] = ["-aet", self.ae_title, "-od", self.kept]
+        return [needed("storescp"), *options, *place, str(self.port)]
 
     def environ(self) -> dict[str, str]:
         return {"TCP_NODELAY": "1"}
@@ -90,9 +89,15 @@ class StorescpAsShipped(Storescp):
     name = "storescp_plain"
 
     def command(self) -> list[str | Path]:
-        return [
-            needed("storescp"), "+B", "-uf", "-aet", self.ae_title, "-od", self.kept, str(self.port),
-        ]  # fmt: skip
+        options: list[str | Path] = [
+            "+B",
+            "--unique-filenames",
+            "-aet",
+            self.ae_title,
+            "-od",
+            self.kept,
+        ]
+        return [needed("storescp"), *options, str(self.port)]
 
     def environ(self) -> dict[str, str]:
         return {}
@@ -102,7 +107,7 @@ class StorescpAsShipped(Storescp):
 
 
 class Orthanc(Receiver):
-    """Orthanc: it decodes and writes anew what it receives, and keeps one copy of each SOP instance."""
+    """Orthanc: it decodes and writes anew what it gets, and keeps one copy of a SOP instance."""
 
     name = "orthanc"
     exact = False
@@ -153,7 +158,9 @@ class Orthanc(Receiver):
 
     def _ask(self, method: str, path: str) -> bytes:
         url = f"http://127.0.0.1:{self.http_port}{path}"
-        with urllib.request.urlopen(urllib.request.Request(url, method=method), timeout=30) as reply:
+        with urllib.request.urlopen(
+            urllib.request.Request(url, method=method), timeout=30
+        ) as reply:
             answer: bytes = reply.read()
             return answer
 
@@ -176,7 +183,7 @@ class Dcmjs(Receiver):
 
     def command(self) -> list[str | Path]:
         if not DCMJS.is_dir():
-            missing("dcmjs-dimse is not installed (scripts/install_peers.sh installs it)")
+            raise missing("dcmjs-dimse is not installed (scripts/install_peers.sh installs it)")
         return [needed("node"), HERE / "dcmjs" / "receive.js", str(self.port), self.kept]
 
     def environ(self) -> dict[str, str]:
@@ -190,9 +197,8 @@ class Ctn(Receiver):
     exact = False
 
     def command(self) -> list[str | Path]:
-        return [
-            needed("simple_storage"), "-s", "-i", "-c", self.ae_title, "-x", self.kept, str(self.port),
-        ]  # fmt: skip
+        options: list[str | Path] = ["-s", "-i", "-c", self.ae_title, "-x", self.kept]
+        return [needed("simple_storage"), *options, str(self.port)]
 
 
 class Sink(Receiver):

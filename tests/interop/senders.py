@@ -54,8 +54,8 @@ class Sender(ABC):
             timeout=SECONDS,
             env={**os.environ, **(environ or {})},
         )
-        words = f"{command[0]} ended with {done.returncode}:\n{done.stdout[-3000:]}{done.stderr[-3000:]}"
-        assert done.returncode == 0 or not strict, words
+        words = done.stdout[-3000:] + done.stderr[-3000:]
+        assert done.returncode == 0 or not strict, f"{command[0]}: {done.returncode}\n{words}"
         return done.stdout
 
 
@@ -106,9 +106,7 @@ class Pynetdicom(Sender):
         ]
         assert not refused
 
-    def statuses(
-        self, specimens: Sequence[Specimen], port: int, called: str
-    ) -> list[int | None]:
+    def statuses(self, specimens: Sequence[Specimen], port: int, called: str) -> list[int | None]:
         """The status that each object was answered with; None where no answer came."""
         items = [
             {
@@ -121,8 +119,10 @@ class Pynetdicom(Sender):
             for specimen in specimens
         ]
         script = HERE / "pynetdicom_send.py"
-        command = [sys.executable, script, "127.0.0.1", str(port), called]
-        answer: list[int | None] = json.loads(self.run(command, given=json.dumps(items), strict=True))
+        command: list[str | Path] = [sys.executable, script, "127.0.0.1", str(port), called]
+        answer: list[int | None] = json.loads(
+            self.run(command, given=json.dumps(items), strict=True)
+        )
         return answer
 
 
@@ -133,7 +133,7 @@ class Dcmjs(Sender):
 
     def send(self, specimens: Sequence[Specimen], port: int, called: str) -> None:
         if not DCMJS.is_dir():
-            missing("dcmjs-dimse is not installed (scripts/install_peers.sh installs it)")
+            raise missing("dcmjs-dimse is not installed (scripts/install_peers.sh installs it)")
         files = [specimen.path for specimen in specimens]
         output = self.run(
             [needed("node"), HERE / "dcmjs" / "send.js", "127.0.0.1", str(port), called, *files],
@@ -169,7 +169,9 @@ class OurSend(Sender):
         router = Path(sys.executable).with_name("dicom-router")
         files = [specimen.path for specimen in specimens]
         titles = ["--as", "SEND", "--called", called]
-        self.run([router, "send", *files, "--to", f"127.0.0.1:{port}", *titles, "--json"], strict=True)
+        self.run(
+            [router, "send", *files, "--to", f"127.0.0.1:{port}", *titles, "--json"], strict=True
+        )
 
 
 def _by_syntax(specimens: Sequence[Specimen]) -> Iterator[tuple[str, list[Specimen]]]:
@@ -196,7 +198,7 @@ STORESCU_OPTIONS = {
     "1.2.840.10008.1.2.5": "-xr",
 }
 
-#: It ends, or sends nothing more, at these: odd elements, one bit a pixel, a value representation it does not know.
+#: It ends or refuses at these: odd elements, one bit a pixel, unknown value representations.
 DCMJS_CANNOT_READ = frozenset(
     {"SC_rgb_jpeg.dcm", "ExplVR_BigEnd.dcm", "badVR.dcm", "liver_1frame.dcm"}
 )
