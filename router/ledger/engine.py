@@ -10,7 +10,8 @@ import sqlite3
 import threading
 from collections import deque
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -191,9 +192,16 @@ def _sqlite_engine(url: URL) -> Engine:
         # The driver must not begin transactions by itself: BEGIN IMMEDIATE is ours to say.
         connect_args={"isolation_level": None, "timeout": BUSY_SECONDS},
     )
+    event.listen(engine, "do_connect", partial(_make_private, url.database))
     event.listen(engine, "connect", _set_pragmas)
     event.listen(engine, "begin", _begin)
     return engine
+
+
+def _make_private(path: str, *connecting: object) -> None:
+    # Patients' ids are in it: not for everybody on this machine. The -wal file follows suit.
+    with suppress(OSError):  # SQLite says better what is wrong
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o640))
 
 
 def _set_pragmas(connection: sqlite3.Connection, record: object) -> None:

@@ -42,6 +42,13 @@ def test_a_committed_row_survives_a_power_cut(ledger: Ledger):
     }
 
 
+def test_the_file_is_not_for_everybody(ledger: Ledger):
+    with ledger.write() as conn:
+        destinations.ensure(conn, ["pacs"])
+    for suffix in ("", "-wal", "-shm"):
+        assert Path(f"{ledger.url.database}{suffix}").stat().st_mode & 0o007 == 0
+
+
 def test_the_clock_is_in_milliseconds(ledger: Ledger):
     with ledger.read() as conn:
         before = time.time_ns() // 1_000_000
