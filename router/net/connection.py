@@ -207,15 +207,15 @@ class Connection:
 
     def _read(self, wait: float) -> int:
         view = self.association.receive_buffer()
-        if len(view) <= SMALLEST_BUFFER or wait <= _SHRINK_AFTER:
-            return self._wire.receive_into(view, wait)
-        try:
-            return self._wire.receive_into(view, _SHRINK_AFTER)
-        except TimeoutError:
-            del view
+        if len(view) > SMALLEST_BUFFER and wait > _SHRINK_AFTER:
+            try:
+                return self._wire.receive_into(view, _SHRINK_AFTER)
+            except TimeoutError:
+                wait -= _SHRINK_AFTER
+            # Out of the handler, whose traceback holds the view, and with it the memory.
             self.association.shrink()
             view = self.association.receive_buffer()
-            return self._wire.receive_into(view, wait - _SHRINK_AFTER)
+        return self._wire.receive_into(view, wait)
 
     # Sending.
 

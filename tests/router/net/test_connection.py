@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import weakref
 from collections.abc import Callable
 
 import pytest
@@ -26,6 +27,7 @@ from router.dicom.uids import VERIFICATION
 from router.net import connection as connection_module
 from router.net.connection import Patience
 from router.net.errors import ConnectionLost, TimedOut
+from router.net.wire import Wire
 from tests.router.net.material import CT, Ends, a_request
 
 MakeEnds = Callable[..., Ends]
@@ -180,6 +182,25 @@ def test_a_quiet_association_gives_its_grown_buffer_back(associate, monkeypatch)
     assert isinstance(both.connection.next_event(), Closed)
     timer.join()
     assert len(both.connection.association.receive_buffer()) == SMALLEST_BUFFER
+
+
+def test_a_wait_holds_no_buffer_that_was_given_back(associate, monkeypatch):
+    """An exception being handled holds the views of the frames it came through."""
+    monkeypatch.setattr(connection_module, "_SHRINK_AFTER", 0.05)
+    both, _ = associate()
+    views: list[weakref.ref[memoryview]] = []
+    alive: list[int] = []
+
+    class Watched(Wire):
+        def receive_into(self, view: memoryview, timeout: float | None) -> int:
+            views.append(weakref.ref(view))
+            alive.append(sum(ref() is not None for ref in views))
+            raise TimeoutError
+
+    both.connection._wire.__class__ = Watched
+    monkeypatch.setattr(connection_module, "SMALLEST_BUFFER", 1)  # this buffer counts as grown
+    assert isinstance(both.connection.next_event(), Aborted)
+    assert alive == [1, 1]
 
 
 def test_poll_event_waits_for_nothing(associate):
