@@ -25,7 +25,8 @@ from rules.tags import parse_path
 from rules.uids import uid_named
 from rules.verdict import Dispatch, Verdict
 
-SYNTAX = "1.2.840.10008.1.2.1"
+CLASS_OF_NO_GROUP = "1.2.840.10008.5.1.4.1.1.66"  # Raw Data Storage
+IDENTITY = ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
 SOURCE = {"calling_ae_title": "", "called_ae_title": "", "address": "", "listener": ""}
 
 
@@ -169,7 +170,7 @@ def _object(
     attributes = {name: values for name, values in given.items() if name not in NAMED}
     if scenario.file is None:
         try:
-            return made_of(attributes)
+            return made_of({**_identity(scenario, given), **attributes})
         except Mistake as mistake:
             raise Mistake(str(mistake), at=("given", *mistake.at)) from None
     if attributes:
@@ -181,6 +182,17 @@ def _object(
         raise Mistake(f"the file cannot be read: {error.strerror}", at=("file",)) from None
     except ValueError as error:
         raise Mistake(f"the file cannot be read: {error}", at=("file",)) from None
+
+
+def _identity(
+    scenario: Scenario, given: Mapping[str, tuple[str, ...]]
+) -> dict[str, tuple[str, ...]]:
+    """What every object has, unless the test says null: its UIDs; the class of `sop_class`."""
+    named = given.get("sop_class") or (CLASS_OF_NO_GROUP,)
+    sop_class = _uid(named[0], "SOP Class", "sop_class")
+    uids = {name: (f"2.25.{number}",) for number, name in enumerate(IDENTITY, 1)}
+    every = {"SOPClassUID": (sop_class,), **uids}
+    return {name: values for name, values in every.items() if name not in scenario.given}
 
 
 def _facts(data_set: EncodedDataSet, given: Mapping[str, tuple[str, ...]]) -> Facts:
