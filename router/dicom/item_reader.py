@@ -59,9 +59,13 @@ class Fields:
         """Return all that is left."""
         return self.take(self.left)
 
-    def items(self) -> Iterator[tuple[int, memoryview]]:
-        """Yield (type, content) of each item to the end."""
+    def items(self, most: int) -> Iterator[tuple[int, memoryview]]:
+        """Yield (type, content) of each item to the end; more than `most` are refused."""
+        count = 0
         while self.left:
+            count += 1
+            if count > most:
+                raise RemoteProtocolError(f"{self._name}: more than {most} items")
             kind = self.number(1)
             self.take(1)
             yield kind, self.counted()
@@ -74,15 +78,13 @@ def read_proposed_context(content: memoryview, limits: Limits) -> ProposedContex
     fields.take(3)
     abstract_syntax: str | None = None
     transfer_syntaxes: list[str] = []
-    for kind, syntax in fields.items():
+    for kind, syntax in fields.items(limits.transfer_syntaxes + 1):
         if kind == ItemType.ABSTRACT_SYNTAX:
             abstract_syntax = decode_uid(syntax)
         elif kind == ItemType.TRANSFER_SYNTAX:
             transfer_syntaxes.append(decode_uid(syntax))
     if abstract_syntax is None:
         raise RemoteProtocolError("presentation context without abstract syntax")
-    if len(transfer_syntaxes) > limits.transfer_syntaxes:
-        raise RemoteProtocolError("presentation context with too many transfer syntaxes")
     return ProposedContext(
         context_id=context_id,
         abstract_syntax=abstract_syntax,
@@ -90,7 +92,7 @@ def read_proposed_context(content: memoryview, limits: Limits) -> ProposedContex
     )
 
 
-def read_answered_context(content: memoryview) -> AnsweredContext:
+def read_answered_context(content: memoryview, limits: Limits) -> AnsweredContext:
     """Read the content of a presentation context item of an acceptance."""
     fields = Fields(content, "presentation context")
     context_id = fields.number(1)
@@ -98,7 +100,7 @@ def read_answered_context(content: memoryview) -> AnsweredContext:
     result = fields.number(1)
     fields.take(1)
     transfer_syntax = ""
-    for kind, syntax in fields.items():
+    for kind, syntax in fields.items(limits.transfer_syntaxes + 1):
         if kind == ItemType.TRANSFER_SYNTAX:
             transfer_syntax = decode_uid(syntax)
     return AnsweredContext(context_id=context_id, result=result, transfer_syntax=transfer_syntax)
@@ -146,9 +148,7 @@ class _Gathered:
 def read_user_information(content: memoryview, limits: Limits) -> UserInformation:
     """Read the content of a user information item."""
     gathered = _Gathered()
-    for count, (kind, item) in enumerate(Fields(content, "user information").items()):
-        if count >= limits.user_items:
-            raise RemoteProtocolError("too many items of user information")
+    for kind, item in Fields(content, "user information").items(limits.user_items):
         gathered.add(kind, item)
     return UserInformation(
         max_length=gathered.max_length,

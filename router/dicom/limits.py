@@ -16,6 +16,9 @@ class Limits:
     # P-DATA-TF is streamed, so its length costs nothing: a peer that ignores our maximum length
     # is served rather than its images lost. Beyond this it is noise read as a header.
     data_pdu_length: int = 256 * MIB
+    # Application context, user information and the contexts; room for items not known yet. With
+    # the next three it bounds the work that one A-ASSOCIATE of many tiny items makes.
+    items: int = 256
     # Identifiers are odd bytes: 128 exist (PS3.8 9.3.2.2).
     presentation_contexts: int = 128
     # The standard knows some 60 transfer syntaxes; room for private ones.

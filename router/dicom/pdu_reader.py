@@ -69,14 +69,14 @@ def _associate_rq(body: memoryview, limits: Limits) -> AAssociateRq:
     name = ""
     contexts: list[ProposedContext] = []
     information: UserInformation | None = None
-    for kind, content in fields.items():
+    for kind, content in fields.items(limits.items):
         if kind == ItemType.PRESENTATION_CONTEXT_RQ:
             _check_count(len(contexts), limits)
             contexts.append(read_proposed_context(content, limits))
         elif kind == ItemType.APPLICATION_CONTEXT:
             name = _application_context_name(content)
         elif kind == ItemType.USER_INFORMATION:
-            information = read_user_information(content, limits)
+            information = _once(information, read_user_information(content, limits))
     _check_identifiers([context.context_id for context in contexts])
     return AAssociateRq(
         called_ae_title=called,
@@ -94,14 +94,14 @@ def _associate_ac(body: memoryview, limits: Limits) -> AAssociateAc:
     name = ""
     contexts: list[AnsweredContext] = []
     information: UserInformation | None = None
-    for kind, content in fields.items():
+    for kind, content in fields.items(limits.items):
         if kind == ItemType.PRESENTATION_CONTEXT_AC:
             _check_count(len(contexts), limits)
-            contexts.append(read_answered_context(content))
+            contexts.append(read_answered_context(content, limits))
         elif kind == ItemType.APPLICATION_CONTEXT:
             name = _application_context_name(content)
         elif kind == ItemType.USER_INFORMATION:
-            information = read_user_information(content, limits)
+            information = _once(information, read_user_information(content, limits))
     _check_identifiers([context.context_id for context in contexts])
     return AAssociateAc(
         called_ae_title=called,
@@ -135,6 +135,12 @@ def _check_identifiers(identifiers: list[int]) -> None:
     # Even identifiers are against PS3.8 9.3.2.2 but clear; the same one twice is not.
     if len(set(identifiers)) != len(identifiers):
         raise RemoteProtocolError("presentation context identifier used twice")
+
+
+def _once(before: UserInformation | None, information: UserInformation) -> UserInformation:
+    if before is not None:
+        raise RemoteProtocolError("two user information items")
+    return information
 
 
 def _required(information: UserInformation | None) -> UserInformation:

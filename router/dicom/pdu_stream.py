@@ -17,6 +17,8 @@ from router.dicom.receive_buffer import ReceiveBuffer
 _PDU_HEADER = struct.Struct(">BxI")
 _FRAGMENT_HEADER = struct.Struct(">IBB")
 _LONGEST_FIXED = 64  # A-RELEASE, A-ABORT and reject have 4; some room for what a peer may add
+_KNOWN_TYPES = frozenset(map(int, PduType))
+_P_DATA_TF = int(PduType.P_DATA_TF)
 _NOTHING = memoryview(b"")
 
 
@@ -81,12 +83,12 @@ class PduStream:
         if buffer.end == buffer.start:
             return None
         kind = buffer.view[buffer.start]
-        if not PduType.A_ASSOCIATE_RQ <= kind <= PduType.A_ABORT:
+        if kind not in _KNOWN_TYPES:
             raise unrecognized_pdu(kind)
         if buffer.end - buffer.start < _PDU_HEADER.size:
             return None
         _, length = _PDU_HEADER.unpack_from(buffer.view, buffer.start)
-        if kind == PduType.P_DATA_TF:
+        if kind == _P_DATA_TF:
             return self._start_data_pdu(length)
         self._check_length(kind, length)
         body = buffer.start + _PDU_HEADER.size

@@ -315,3 +315,12 @@ def test_nothing_is_sent_on_a_context_that_was_not_accepted() -> None:
     assert set(pair.requestor.contexts) == {1}
     with pytest.raises(LocalProtocolError, match="not accepted"):
         pair.requestor.send_command(3, ECHO_RQ, has_data=False)
+
+
+def test_a_quiet_association_gives_its_memory_back() -> None:
+    pair = Pair()
+    pair.acceptor.receive(message_bytes(pair.requestor, 1, STORE_RQ, bytes(1 << 20)))
+    list(events_of(pair.acceptor))
+    pair.acceptor.receive_buffer()
+    pair.acceptor.shrink()
+    assert len(pair.acceptor.receive_buffer()) == 16384

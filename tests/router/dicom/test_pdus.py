@@ -308,5 +308,19 @@ def test_too_many_items_of_user_information_are_refused() -> None:
     data = bytearray(_without_user_information(_request_with()))
     items = b"\x99\0\0\0" * 513
     data += bytes([ItemType.USER_INFORMATION, 0]) + len(items).to_bytes(2, "big") + items
-    with pytest.raises(RemoteProtocolError, match="too many items"):
+    with pytest.raises(RemoteProtocolError, match="more than 512 items"):
         read_whole(bytes(data))
+
+
+def test_too_many_items_of_any_kind_are_refused() -> None:
+    data = write_pdu(_request_with())
+    assert read_whole(data + b"\x99\0\0\0" * 253) == _request_with()
+    with pytest.raises(RemoteProtocolError, match="more than 256 items"):
+        read_whole(data + b"\x99\0\0\0" * 254)
+
+
+def test_user_information_comes_once() -> None:
+    data = write_pdu(_request_with())
+    information = data[len(_without_user_information(_request_with())) :]
+    with pytest.raises(RemoteProtocolError, match="two user information"):
+        read_whole(data + information)
