@@ -8,7 +8,6 @@ import mmap
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
-
 from router.egress import outcomes
 from router.egress.contexts import Choice
 from router.egress.payloads import Payload, PayloadUnusable

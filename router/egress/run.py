@@ -65,8 +65,8 @@ class Run:
                 if rest or self._ends(keeper) or self.clock() >= until:
                     break
                 batch = self._next_batch()
-                while not batch and self._linger(keeper):
-                    batch = self._next_batch()
+                if not batch:
+                    batch = self._linger(keeper)
         self.channel.close()  # before the slot is free, or the next drain finds no place
         self.recorder.flush_with(lambda connection: self._end(connection, rest))
 
@@ -157,14 +157,14 @@ class Run:
             or self.stop()
         )
 
-    def _linger(self, keeper: Keeper) -> bool:
-        """Wait a little for more work: whether there is some."""
+    def _linger(self, keeper: Keeper) -> list[LeasedDelivery]:
+        """Wait a little for more work, as long as the destination may be worked for."""
         until = self.clock() + self.timing.linger
-        while self.clock() < until and not self._ends(keeper):
-            if self.tenure.has_due():
-                return True
+        while self.tenure.workable and self.clock() < until and not self._ends(keeper):
             time.sleep(self.timing.step)
-        return False
+            if self.tenure.has_due() and (batch := self._next_batch()):
+                return batch
+        return []
 
     def _next_batch(self) -> list[LeasedDelivery]:
         answered, self._answered = self._answered, False

@@ -40,6 +40,7 @@ class Tenure:
         self._mutex = threading.Lock()
         self._in_hand: set[int] = set()
         self.probing = False
+        self.workable = True
         self.slot = -1
 
     def begin(self, connection: Connection) -> list[LeasedDelivery] | None:
@@ -81,14 +82,16 @@ class Tenure:
     def lease_next(
         self, connection: Connection, limit: int, *, answered: bool
     ) -> list[LeasedDelivery]:
-        """The next deliveries that are due; none for a destination that is down.
+        """The next deliveries that are due; none for a destination that is down or held.
 
         `answered`: it has answered us since we asked last, which outweighs the failure that
         another drain has seen meanwhile.
         """
-        if not destinations.health(connection, self._destination.name).up:
-            if not answered:
-                return []
+        health = destinations.health(connection, self._destination.name)
+        self.workable = not health.held and (health.up or answered)
+        if not self.workable:
+            return []
+        if not health.up:
             self.mark_up(connection)
         return self._lease(connection, limit)
 

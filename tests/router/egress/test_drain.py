@@ -1,16 +1,14 @@
-"""Draining a destination: what arrives, what is charged to whom, what is given back."""
+"""Draining a destination: what goes out on which association, and what is recorded."""
 
 import threading
 import time
 
-import pytest
 from pynetdicom.sop_class import _STORAGE_CLASSES
 
 from router.egress.drain import Timing
 from router.ledger import deliveries, destinations
-from tests.router.egress.surroundings import CT, ELE, ILE, JPEG, MR, Row, encode, pacs, small
-
-DEAD_PORT = 1  # nobody listens there
+from tests.programs import wait_until
+from tests.router.egress.surroundings import CT, ELE, MR, encode, pacs, small
 
 
 def test_what_is_owed_arrives_byte_for_byte_and_is_recorded(house, scp):
@@ -92,185 +90,6 @@ def test_more_kinds_than_one_association_can_propose(house, scp):
     assert peer.associations <= 4
 
 
-@pytest.mark.parametrize(
-    ("status", "row"),
-    [
-        (0xB000, Row("delivered", 1, "elements_coerced")),
-        (0x0111, Row("delivered", 1, "duplicate")),
-        (0xA900, Row("held", 1, "data_set_mismatch")),
-        (0x0122, Row("held", 1, "sop_class_refused")),
-        (0xC000, Row("waiting", 1, "cannot_understand")),
-        (0x0110, Row("waiting", 1, "processing_failure")),
-        (0xA700, Row("waiting", 0, "out_of_resources")),
-    ],
-)
-def test_each_status_has_its_consequence(house, scp, status, row):
-    peer = scp()
-    (uid,) = house.owe("pacs", small())
-    peer.script["*"] = status
-    house.drain(pacs(peer.port))
-    assert house.rows()[uid] == row
-    assert house.health("pacs").up == (status != 0xA700)
-
-
-def test_an_object_that_is_never_understood_fails_after_three_attempts_and_harms_no_other(
-    house, scp
-):
-    peer = scp()
-    destination = pacs(peer.port)
-    (bad,) = house.owe("pacs", small())
-    peer.script[bad] = 0xC123
-    for _ in range(3):
-        house.owe("pacs", small())
-        house.make_all_due()
-        house.drain(destination)
-    assert house.rows()[bad] == Row("failed", 3, "cannot_understand")
-    assert house.states() == {"failed": 1, "delivered": 3}
-
-
-def test_a_retry_sends_only_what_had_not_arrived(house, scp):
-    peer = scp()
-    uids = house.owe("pacs", *(small() for _ in range(10)))
-    peer.script[uids[3]] = 0xC000
-    house.drain(pacs(peer.port))
-    peer.script.clear()
-    house.make_all_due()
-    house.drain(pacs(peer.port))
-    assert sorted(peer.arrived) == sorted(uids)
-
-
-def test_a_poisoned_object_is_charged_and_the_others_pass(house, scp):
-    peer = scp()
-    uids = house.owe("pacs", *(small() for _ in range(12)))
-    peer.script[uids[0]] = "abort"
-    house.drain(pacs(peer.port))
-    rows = house.rows()
-    assert rows[uids[0]].state == "waiting"
-    assert rows[uids[0]].attempts == 1
-    assert sorted(peer.arrived) == sorted(uids[1:])
-    assert house.health("pacs").up
-    for _ in range(2):
-        house.make_all_due()
-        house.owe("pacs", small())
-        house.drain(pacs(peer.port))
-    assert house.rows()[uids[0]].state == "failed"
-    assert len(peer.arrived) == 13
-
-
-def test_a_poisoned_object_alone_is_told_from_a_sick_peer_by_an_echo(house, scp):
-    peer = scp()
-    peer.ae.add_supported_context("1.2.840.10008.1.1")
-    (uid,) = house.owe("pacs", small())
-    peer.script[uid] = "abort"
-    house.drain(pacs(peer.port))
-    assert house.rows()[uid].attempts == 1
-    assert house.health("pacs").up
-
-
-def test_a_peer_that_aborts_every_object_is_down_and_no_object_pays(house, scp):
-    peer = scp()
-    uids = house.owe("pacs", *(small() for _ in range(8)))
-    peer.script["*"] = "abort"
-    for _ in range(4):
-        house.drain(pacs(peer.port))
-        assert not house.health("pacs").up
-        house.make_all_due()
-    assert {row.attempts for row in house.rows().values()} == {0}
-    assert house.states() == {"waiting": 8}
-    peer.script.clear()
-    house.drain(pacs(peer.port))
-    assert sorted(peer.arrived) == sorted(uids)
-    assert house.health("pacs").up
-
-
-def test_a_dead_destination_goes_down_and_its_queue_waits_unharmed(house, scp):
-    house.owe("pacs", *(small() for _ in range(5)))
-    result = house.drain(pacs(DEAD_PORT))
-    assert (result.delivered, result.left_due) == (0, False)
-    assert house.states() == {"waiting": 5}
-    assert {row.attempts for row in house.rows().values()} == {0}
-    health = house.health("pacs")
-    assert (health.up, health.failures, health.reason) == (False, 1, "connect_refused")
-    # Until the probe is due, a drain does not even try.
-    events = house.query("SELECT count(*) FROM delivery_events")[0][0]
-    house.drain(pacs(DEAD_PORT))
-    assert house.query("SELECT count(*) FROM delivery_events")[0][0] == events
-    house.make_all_due()
-    house.drain(pacs(DEAD_PORT))
-    assert house.health("pacs").failures == 2
-    house.make_all_due()
-    peer = scp()
-    assert house.drain(pacs(peer.port)).delivered == 5
-    assert house.health("pacs").up
-
-
-def test_a_peer_that_rejects_our_title_is_left_alone_for_longer(house, scp):
-    peer = scp(called="OTHER")
-    house.owe("pacs", small())
-    house.drain(pacs(peer.port))
-    health = house.health("pacs")
-    assert health.reason is not None
-    assert health.reason.startswith("rejected_called")
-    assert health.probe_in_ms is not None
-    assert health.probe_in_ms > 200_000
-
-
-def test_a_peer_out_of_resources_is_down_until_it_takes_something(house, scp):
-    peer = scp()
-    big, *_ = house.owe("pacs", *(small() for _ in range(4)))
-    peer.script[big] = 0xA700
-    house.drain(pacs(peer.port))
-    assert not house.health("pacs").up
-    house.make_all_due()
-    house.drain(pacs(peer.port))  # the others pass, so the one that is refused is charged
-    assert house.states() == {"waiting": 1, "delivered": 3}
-    assert house.rows()[big].attempts == 1
-    assert house.health("pacs").up
-
-
-def test_a_hanging_peer_gives_up_its_object_by_the_time_out(house, scp):
-    peer = scp()
-    peer.script["*"] = "hang"
-    house.owe("pacs", *(small() for _ in range(3)))
-    house.drain(pacs(peer.port, timeouts={"dimse": 0.2}))
-    health = house.health("pacs")
-    assert (health.up, health.reason) == (False, "timeout_dimse")
-    assert {row.attempts for row in house.rows().values()} == {0}
-    assert house.slots_taken() == 0
-
-
-def test_a_hanging_destination_does_not_delay_another(house, scp):
-    hanging, live = scp(), scp()
-    hanging.script["*"] = "hang"
-    house.owe("stuck", small())
-    house.owe("pacs", *(small() for _ in range(20)))
-    stuck = pacs(hanging.port, "stuck", timeouts={"dimse": 20})
-    thread = threading.Thread(target=house.drain, args=(stuck,))
-    thread.start()
-    assert house.drain(pacs(live.port)).delivered == 20
-    assert thread.is_alive()
-    hanging.unblock.set()
-    thread.join()
-
-
-def test_a_peer_that_takes_one_association_is_not_down_for_refusing_the_second(house, scp):
-    peer = scp(most=1)
-    peer.script["*"] = "hang"
-    destination = pacs(peer.port, timeouts={"dimse": 20})
-    house.owe("pacs", small())
-    thread = threading.Thread(target=house.drain, args=(destination,))
-    thread.start()
-    while not peer.associations:
-        time.sleep(0.01)
-    house.owe("pacs", small())
-    second = house.drain(destination)
-    assert (second.delivered, second.left_due) == (0, False)
-    assert house.health("pacs").up
-    peer.script.clear()
-    peer.unblock.set()
-    thread.join()
-
-
 def test_no_more_drains_than_slots(house, scp):
     peer = scp()
     house.owe("pacs", small())
@@ -317,11 +136,9 @@ def test_what_comes_in_while_a_drain_lingers_goes_on_the_same_association(house,
         kwargs={"timing": Timing(linger=20), "stop": stopped.is_set},
     )
     thread.start()
-    while not peer.arrived:
-        time.sleep(0.01)
+    wait_until(lambda: len(peer.arrived) == 1, "the first object")
     house.owe("pacs", small())
-    while len(peer.arrived) < 2:
-        time.sleep(0.01)
+    wait_until(lambda: len(peer.arrived) == 2, "the second object")
     stopped.set()
     thread.join()
     assert house.states() == {"delivered": 2}
@@ -349,10 +166,7 @@ def test_a_slow_object_does_not_keep_others_outcomes_from_the_ledger(house, scp)
     peer.script[second] = "hang"
     thread = threading.Thread(target=house.drain, args=(pacs(peer.port, timeouts={"dimse": 20}),))
     thread.start()
-    deadline = time.monotonic() + 5
-    while house.rows()[first].state != "delivered" and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert house.rows()[first].state == "delivered"
+    wait_until(lambda: house.rows()[first].state == "delivered", "the first outcome")
     assert house.rows()[second].state == "leased"
     peer.unblock.set()
     thread.join()
@@ -368,80 +182,6 @@ def test_leases_that_ran_out_are_taken_up_by_the_next_drain(house, scp):
     assert house.drain(pacs(peer.port)).delivered == 3
 
 
-def test_an_object_in_a_syntax_the_peer_refuses_is_held(house, scp):
-    peer = scp()
-    (uid,) = house.owe("pacs", small(), syntax=JPEG, encoded=encode(small(), ELE))
-    house.drain(pacs(peer.port))
-    assert house.rows()[uid] == Row("held", 1, "no_transfer_syntax_accepted")
-
-
-def test_a_class_the_peer_does_not_take_is_held_and_the_others_pass(house, scp):
-    peer = scp({CT: [ELE, ILE]})
-    (mr,) = house.owe("pacs", small(MR))
-    house.owe("pacs", small())
-    house.drain(pacs(peer.port))
-    assert house.rows()[mr] == Row("held", 1, "sop_class_not_accepted")
-    assert house.states() == {"held": 1, "delivered": 1}
-
-
-class BrokenStore:
-    """A store with a bug for one object."""
-
-    def __init__(self, store, object_id):
-        self.store, self.object_id = store, object_id
-
-    def open(self, object_id):
-        if object_id == self.object_id:
-            raise RuntimeError("a bug")
-        return self.store.open(object_id)
-
-
-def test_a_bug_that_one_object_runs_into_does_not_stop_the_others(house, scp):
-    peer = scp()
-    uids = house.owe("pacs", *(small() for _ in range(5)))
-    ((object_id,),) = house.query("SELECT id FROM objects WHERE sop_instance_uid = :u", u=uids[0])
-    house.store = BrokenStore(house.store, object_id)
-    house.drain(pacs(peer.port))
-    assert sorted(peer.arrived) == sorted(uids[1:])
-    assert house.rows()[uids[0]] == Row("waiting", 1, "internal_error")
-
-
-def test_an_object_whose_file_is_gone_is_held_and_the_others_pass(house, scp):
-    peer = scp()
-    uids = house.owe("pacs", *(small() for _ in range(3)))
-    ((object_id,),) = house.query("SELECT id FROM objects WHERE sop_instance_uid = :u", u=uids[1])
-    house.store.delete([object_id])
-    house.drain(pacs(peer.port))
-    assert house.rows()[uids[1]] == Row("held", 1, "payload_missing")
-    assert house.states() == {"held": 1, "delivered": 2}
-
-
-def test_a_shortened_file_is_never_sent(house, scp):
-    peer = scp()
-    (uid,) = house.owe("pacs", small())
-    ((object_id,),) = house.query("SELECT id FROM objects")
-    path = house.store.path_of(object_id)
-    path.write_bytes(path.read_bytes()[:-2])
-    house.drain(pacs(peer.port))
-    assert house.rows()[uid] == Row("held", 1, "payload_damaged")
-    assert peer.arrived == []
-
-
-def test_damage_is_found_when_a_first_attempt_was_not_understood(house, scp):
-    peer = scp()
-    (uid,) = house.owe("pacs", small())
-    peer.script["*"] = 0xC000
-    house.drain(pacs(peer.port))
-    ((object_id,),) = house.query("SELECT id FROM objects")
-    path = house.store.path_of(object_id)
-    content = bytearray(path.read_bytes())
-    content[-1] ^= 1
-    path.write_bytes(content)
-    house.make_all_due()
-    house.drain(pacs(peer.port))
-    assert house.rows()[uid] == Row("held", 2, "payload_damaged")
-
-
 def test_several_drains_share_the_work_and_keep_to_the_window(house, scp):
     peer = scp()
     uids = house.owe("pacs", *(small() for _ in range(60)))
@@ -454,3 +194,20 @@ def test_several_drains_share_the_work_and_keep_to_the_window(house, scp):
     assert sorted(peer.arrived) == sorted(uids)
     assert peer.associations <= 2
     assert house.states() == {"delivered": 60}
+
+
+def test_a_destination_that_is_held_meanwhile_ends_the_drain(house, scp):
+    peer = scp()
+    house.owe("pacs", small())
+    thread = threading.Thread(
+        target=house.drain, args=(pacs(peer.port),), kwargs={"timing": Timing(linger=60)}
+    )
+    thread.start()
+    wait_until(lambda: house.states() == {"delivered": 1}, "the first object")
+    with house.ledger.write() as connection:
+        destinations.hold(connection, "pacs")
+    house.owe("pacs", small())
+    thread.join(10)
+    assert not thread.is_alive()
+    assert house.states() == {"delivered": 1, "waiting": 1}
+    assert house.slots_taken() == 0
