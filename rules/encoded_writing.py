@@ -37,15 +37,20 @@ def encode_value(vr: str, text: str, form: Form, charset: CharacterSet) -> bytes
 
 def encode_element(tag: int, vr: str, data: bytes, form: Form) -> bytes:
     """A whole element of defined length; Unfit when the VR's length field is too short for it."""
+    return encode_head(tag, vr, len(data), form) + data
+
+
+def encode_head(tag: int, vr: str, length: int, form: Form) -> bytes:
+    """What stands before a value of `length` bytes."""
     group, number = tag >> 16, tag & 0xFFFF
     if form.implicit:
-        return form.plain.pack(group, number, len(data)) + data
+        return form.plain.pack(group, number, length)
     code = vr.encode("ascii")
     if code in LONG:
-        return form.short.pack(group, number, code, 0) + form.number.pack(len(data)) + data
-    if len(data) > 0xFFFE:
+        return form.short.pack(group, number, code, 0) + form.number.pack(length)
+    if length > 0xFFFF:
         raise Unfit(f"a {vr} value has at most 65534 bytes")
-    return form.short.pack(group, number, code, len(data)) + data
+    return form.short.pack(group, number, code, length)
 
 
 def encode_item(body: bytes, form: Form) -> bytes:

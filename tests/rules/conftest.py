@@ -6,9 +6,9 @@ import io
 from dataclasses import dataclass
 from pathlib import Path
 
+import data_store
 import pydicom
 import pytest
-import data_store
 from pydicom.data import DATA_ROOT
 from pydicom.filereader import read_file_meta_info
 
@@ -22,6 +22,7 @@ FILES = sorted(path for folder in FOLDERS for path in folder.rglob("*") if path.
 class Sample:
     """One Part 10 file: its bytes, its syntax, where its data set begins."""
 
+    name: str
     content: bytes
     syntax: str
     offset: int
@@ -45,7 +46,7 @@ def load(path: Path) -> Sample | None:
     length = meta.get("FileMetaInformationGroupLength")
     if "TransferSyntaxUID" not in meta or length is None:
         return None
-    return Sample(content, str(meta.TransferSyntaxUID), 144 + int(length))
+    return Sample(path.name, content, str(meta.TransferSyntaxUID), 144 + int(length))
 
 
 SAMPLES = {path.name: sample for path in FILES if (sample := load(path))}

@@ -10,13 +10,13 @@ import pydicom
 import pytest
 from pydantic import TypeAdapter
 
-from rules.edits import Edited, EditFailed, Recording, apply_edits
+from rules.edits import EditFailed, Recording, apply_edits
 from rules.edits_schema import Edit
 from rules.encoded import EncodedDataSet, MalformedDataSet, Piece
 
 ADAPTER: TypeAdapter[list[Edit]] = TypeAdapter(list[Edit])
 WHEN = Recording(when=datetime(2026, 3, 1, 12, tzinfo=UTC), system="ROUTER")
-PREFIX = 0x00081010  # StationName: SH
+STATION = 0x00081010
 
 
 def joined(pieces: tuple[Piece, ...], data_set: EncodedDataSet) -> bytes:
@@ -24,6 +24,10 @@ def joined(pieces: tuple[Piece, ...], data_set: EncodedDataSet) -> bytes:
         piece if isinstance(piece, bytes) else bytes(data_set.view(piece.offset, piece.length))
         for piece in pieces
     )
+
+
+def one(edit: dict[str, Any]) -> list[Edit]:
+    return ADAPTER.validate_python([edit])
 
 
 def edit(sample: Any, *edits: dict[str, Any], record: Recording | None = None) -> Any:
@@ -42,19 +46,30 @@ def in_json(data_set: pydicom.Dataset, *but: int) -> dict[str, Any]:
     return plain
 
 
-def test_an_edit_leaves_everything_else(sample):
-    data_set = sample.data_set
+BROKEN = {"MR_truncated.dcm", "rtplan_truncated.dcm", "DICOMDIR-nooffset"}
+UNREADABLE = (NotImplementedError, TypeError, ValueError, LookupError, EOFError)
+"""What pydicom raises for broken values."""
+
+
+def decoded_json(sample: Any) -> dict[str, Any]:
     try:
-        data_set.root.complete_with_pixels()
-        before = sample.decoded()
-        found = in_json(before, PREFIX)
-    except (MalformedDataSet, NotImplementedError, TypeError, ValueError, LookupError, EOFError):
-        pytest.skip("pydicom or this module cannot read it")
-    if "SOPInstanceUID" not in before or before.get("SOPClassUID") in (None, ""):
-        pytest.skip("no composite object")
-    after, _ = edit(sample, {"set": {"StationName": "ELSEWHERE"}})
+        return in_json(sample.decoded(), STATION)
+    except UNREADABLE:
+        pytest.skip("pydicom cannot read it")
+
+
+def test_an_edit_leaves_everything_else(sample):
+    before = decoded_json(sample)
+    try:
+        after, _ = edit(sample, {"set": {"StationName": "ELSEWHERE"}})
+    except EditFailed as failed:
+        assert str(failed).startswith("the object has no SOP")  # noqa: PT017
+        return
+    except MalformedDataSet:
+        assert sample.name in BROKEN
+        return
     assert after.StationName == "ELSEWHERE"
-    assert in_json(after, PREFIX) == found
+    assert in_json(after, STATION) == before
 
 
 @pytest.fixture
@@ -64,22 +79,25 @@ def ct(samples):
 
 CASES: list[tuple[list[dict[str, Any]], Callable[[pydicom.Dataset], object], object]] = [
     ([{"set": {"InstitutionName": "Odd"}}], lambda ds: ds.InstitutionName, "Odd"),
-    ([{"set": {"Rows": "256"}}], lambda ds: ds.Rows, 256),
-    ([{"set": {"ImageType": ["DERIVED", "SECONDARY"]}}], lambda ds: list(ds.ImageType), ["DERIVED", "SECONDARY"]),
+    ([{"copy": {"from": "Columns", "to": "Rows"}}], lambda ds: ds.Rows, 128),
+    ([{"set": {"ImageType": ["DERIVED", "B"]}}], lambda ds: list(ds.ImageType), ["DERIVED", "B"]),
     ([{"set": {"StudyID": "{Modality}-{PatientID}"}}], lambda ds: ds.StudyID, "CT-1CT1"),
     ([{"set_if_missing": {"PatientID": "X"}}], lambda ds: ds.PatientID, "1CT1"),
     ([{"set_if_missing": {"AccessionNumber": "X"}}], lambda ds: ds.AccessionNumber, "X"),
     ([{"prefix": {"PatientID": "EH-"}}], lambda ds: ds.PatientID, "EH-1CT1"),
-    ([{"prefix": {"PatientID": "a"}}, {"suffix": {"PatientID": "z"}}], lambda ds: ds.PatientID, "a1CT1z"),
+    ([{"prefix": {"PatientID": "a"}}, {"suffix": {"PatientID": "z"}}],
+     lambda ds: ds.PatientID, "a1CT1z"),
     ([{"copy": {"from": "PatientID", "to": "StudyID"}}], lambda ds: ds.StudyID, "1CT1"),
     ([{"move": {"from": "PatientID", "to": "StudyID"}}], lambda ds: "PatientID" in ds, False),
     ([{"remove": ["PatientName"]}], lambda ds: "PatientName" in ds, False),
     ([{"remove": "private"}], lambda ds: [e for e in ds.iterall() if e.tag.is_private], []),
     ([{"remove": "(0019,10xx)"}], lambda ds: 0x00191002 in ds, False),
-    ([{"replace": {"tag": "PatientID", "pattern": "^1(C)", "with": "\\1x"}}], lambda ds: ds.PatientID, "CxT1"),
+    ([{"replace": {"tag": "PatientID", "pattern": "^1(C)", "with": "\\1x"}}],
+     lambda ds: ds.PatientID, "CxT1"),
     ([{"lower": "PatientID"}], lambda ds: ds.PatientID, "1ct1"),
     ([{"upper": ["PatientName"]}], lambda ds: str(ds.PatientName), "COMPRESSEDSAMPLES^CT1"),
-    ([{"set": {"0029,[MINE],10": "a"}}], lambda ds: ds.private_block(0x29, "MINE")[0x10].value, "a"),
+    ([{"set": {"0029,[MINE],10": "a"}}],
+     lambda ds: ds.private_block(0x29, "MINE")[0x10].value, "a"),
 ]  # fmt: skip
 
 
@@ -97,22 +115,16 @@ def test_what_each_edit_does(ct, edits, seen, wanted):
     [
         {"set": {"StudyID": "{StudyComments} {PatientID}"}},
         {"set": {"StudyID": "{PatientName}{PatientName}"}},  # longer than SH
-        {"set": {"PatientName": "Ärzte^Ünal"}, "charset": b""},
+        {"set": {"PatientName": "\u738b"}},  # CT_small is in Latin-1
         {"copy": {"from": "StudyComments", "to": "StudyID"}},
-        {"copy": {"from": "PixelData", "to": "StudyComments"}},
         {"remove": "(0008,xxxx)"},
-        {"prefix": {"PatientBirthDate": "x"}},
+        {"prefix": {"StudyDate": "x"}},
         {"suffix": {"Rows": "x"}},
     ],
 )
-def test_an_impossible_edit_fails_and_says_why_without_the_value(samples, impossible):
-    sample = samples["JPEG2000.dcm"] if impossible.pop("charset", None) is not None else samples["CT_small.dcm"]  # fmt: skip
-    data_set = sample.data_set
-    if "PatientBirthDate" in str(impossible):
-        first = apply_edits(ADAPTER.validate_python([{"set": {"PatientBirthDate": "19700101"}}]), data_set, record=None)  # fmt: skip
-        data_set = EncodedDataSet.read(joined(first.pieces, data_set), sample.syntax)
+def test_an_impossible_edit_fails_and_says_why_without_the_value(ct, impossible):
     with pytest.raises(EditFailed) as failed:
-        apply_edits(ADAPTER.validate_python([impossible]), data_set, record=None)
+        apply_edits(one(impossible), ct.data_set, record=None)
     assert "1CT1" not in str(failed.value)
     assert "Compressed" not in str(failed.value)
 
@@ -144,17 +156,22 @@ def test_a_second_recording_comes_after_the_first(ct):
     assert [i.ModifiedAttributesSequence[0].PatientID for i in items] == ["1CT1", "A1CT1"]
 
 
-def test_edits_in_every_item_keep_the_lengths_right(samples):
-    for name in ("rtplan.dcm", "nested_priv_SQ.dcm", "rtdose.dcm"):
-        sample = samples[name]
-        before = sample.decoded()
+def test_private_attributes_go_at_every_level(sample):
+    decoded_json(sample)
+    before = sample.decoded()
+    before.remove_private_tags()
+    try:
         after, _ = edit(sample, {"remove": "private"})
-        before.remove_private_tags()
-        assert in_json(after) == in_json(before)
+    except EditFailed as failed:
+        assert str(failed).startswith("the object has no SOP")  # noqa: PT017
+        return
+    except MalformedDataSet:
+        assert sample.name in BROKEN
+        return
+    assert in_json(after) == in_json(before)
+
+
+def test_an_edit_in_every_item_keeps_the_lengths_right(samples):
     after, _ = edit(samples["rtplan.dcm"], {"set": {"BeamSequence.BeamName": "Field and more"}})
     assert [beam.BeamName for beam in after.BeamSequence] == ["Field and more"]
     assert len(after.BeamSequence[0].ControlPointSequence) == 2
-
-
-def test_edited_type(ct):
-    assert isinstance(edit(ct, {"remove": "PatientName"})[1], Edited)
