@@ -14,6 +14,7 @@ from router.egress.payloads import Payload, PayloadUnusable
 from router.ledger import LeasedDelivery
 from router.net.data_source import DataSource, FileSlice
 from rules.encoded import EncodedDataSet, MalformedDataSet, Slice
+from rules.reencode import CannotReencode, reencode
 
 
 @contextmanager
@@ -26,8 +27,6 @@ def encoded(
         if choice.transfer_syntax_uid == stored:
             yield choice, payload.data
             return
-    from rules.reencode import CannotReencode, reencode
-
     choice = choices[0]
     # Mapped, since of a large object only the header's pages are ever touched.
     with mmap.mmap(payload.file.fd, 0, prot=mmap.PROT_READ) as mapped:
