@@ -1,5 +1,6 @@
 """An object's story, for `trace` and `queue show`: received, routed and why, edited, tried."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -149,7 +150,10 @@ def _say_delivery(
     for event in traced.history:
         _say_attempt(event)
     if owed.state.value == "waiting":
-        typer.echo(f"    {local(owed.next_attempt_at)}  next attempt")
+        due = owed.next_attempt_at <= time.time() * 1000
+        typer.echo(
+            f"    {local(owed.next_attempt_at)}  {'due since then' if due else 'next attempt'}"
+        )
 
 
 def _say_attempt(event: DeliveryHistory) -> None:
@@ -160,5 +164,5 @@ def _say_attempt(event: DeliveryHistory) -> None:
     parts += [f"took {duration(event.took_ms / 1000)}"] if event.took_ms is not None else []
     parts += [f"association {shown(event.association_id)}"] if event.association_id else []
     parts += [f"by {shown(event.worker)}"] if event.worker else []
-    detail = f": {shown(event.detail)}" if event.detail else ""
+    detail = f": {shown(event.detail)}" if event.detail not in (None, "", event.reason) else ""
     typer.echo(f"    {local(event.at)}  {', '.join(parts)}{detail}")

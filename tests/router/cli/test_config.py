@@ -6,8 +6,6 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("rules.loading")
-
 
 def test_a_sound_site_is_good(call: Any, site_file: Path):
     said = call("config", "check", "-c", site_file)

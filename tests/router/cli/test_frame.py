@@ -44,8 +44,6 @@ def test_a_misspelt_command_is_a_usage_error(call: Any):
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_says_what_it_does_and_answers_in_json(name: str):
-    module = pytest.importorskip(f"router.cli.{name}")
-    assert module.__doc__
     command = load(name)
     assert command.help, name
     for leaf, found in leaves(command, name):
