@@ -151,6 +151,16 @@ def test_a_role_that_was_not_asked_for_counts_for_nothing() -> None:
     assert (context.scu_role, context.scp_role) == (True, False)
 
 
+def test_an_answer_cannot_give_more_roles_than_were_asked_for() -> None:
+    generous = negotiate(
+        request_for(CT, role_selections=(role(CT, True, True),)),
+        Acceptance(roles=lambda _: (True, True)),
+    )
+    asked = request_for(CT, role_selections=(role(CT, False, True),))
+    context = negotiated_contexts(asked, generous)[1]
+    assert (context.scu_role, context.scp_role) == (False, True)
+
+
 def test_items_of_refused_classes_are_not_answered() -> None:
     item = ExtendedNegotiation(sop_class_uid=FIND, application_information=b"\1")
     request = request_for(
