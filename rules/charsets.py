@@ -109,6 +109,8 @@ def character_set(terms: tuple[str, ...]) -> CharacterSet:
     terms = terms or ("",)
     known = [_CODECS.get(term) for term in terms]
     codecs = tuple(dict.fromkeys(codec or "latin_1" for codec in known))
+    # Sets that know no code extensions are no extensions either (PS3.5 6.1.2.5.4).
+    codecs = codecs[:1] + tuple(codec for codec in codecs[1:] if codec not in _ALONE)
     return CharacterSet(terms, codecs, None not in known)
 
 
@@ -145,6 +147,7 @@ _CODECS = {
 _ALONE = frozenset({"utf_8", "gb18030", "gbk"})
 _SEVEN_BIT = frozenset({"iso2022_jp", "iso2022_jp_2"})
 _ESCAPES = {
+    "ascii": b"\x1b(B",
     "latin_1": b"\x1b-A",
     "iso8859_2": b"\x1b-B",
     "iso8859_3": b"\x1b-C",

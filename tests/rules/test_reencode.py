@@ -22,7 +22,7 @@ from rules.reencode import CannotReencode, reencode
 NATIVE = (IMPLICIT_LITTLE, EXPLICIT_LITTLE, EXPLICIT_BIG, DEFLATED)
 LUT_DATA = 0x00283006
 """US or OW: as words it is bytes to pydicom."""
-BROKEN = {"DICOMDIR-nooffset", "MR_truncated.dcm"}
+BROKEN = {"DICOMDIR-nooffset", "MR_truncated.dcm", "rtplan_truncated.dcm"}
 TARGETS = (IMPLICIT_LITTLE, EXPLICIT_LITTLE)
 
 
@@ -44,9 +44,10 @@ def texts(data_set: Dataset) -> dict[str, Any]:
     for element in data_set:
         if element.VR == "SQ":
             seen[str(element.tag)] = [texts(item) for item in element.value]
-        elif element.tag.element and not element.tag.is_private and element.tag != LUT_DATA:
-            if not isinstance(element.value, bytes):
-                seen[str(element.tag)] = repr(element.value)
+            continue
+        told = element.tag.element and not element.tag.is_private and element.tag != LUT_DATA
+        if told and not isinstance(element.value, bytes):
+            seen[str(element.tag)] = repr(element.value)
     return seen
 
 
