@@ -55,21 +55,22 @@ def drain(
     # Leases are fenced by an owner that no other drain has.
     owner = f"{worker[-48:]}/{secrets.token_hex(6)}"
     tenure = Tenure(destination, ledger, owner, chance)
+    channel = _channel(destination, store, pool)
     batch = _begin(destination, ledger, tenure)
     if batch is None:
         return NOTHING_DONE
-    channel = _channel(destination, store, pool)
     writing = Writing(
         destination=destination, ledger=ledger, owner=owner, worker=worker, settle=channel.settle
     )
-    recorder = Recorder(writing, clock=clock, chance=chance)
+    timing = timing or Timing()
+    recorder = Recorder(writing, patience=timing.patience, clock=clock, chance=chance)
     run = Run(
         tenure=tenure,
         recorder=recorder,
         channel=channel,
         suspects=pool.memory(destination.name).suspects,
         stop=stop,
-        timing=timing or Timing(),
+        timing=timing,
         clock=clock,
     )
     try:

@@ -30,9 +30,6 @@ from router.logs import get_logger
 
 MOST = 16
 OLDEST_SECONDS = 0.2
-PATIENCE_SECONDS = 20.0
-"""How long a ledger may be away before outcomes are lost to it, and objects are sent again."""
-
 log = get_logger("egress")
 T = TypeVar("T")
 
@@ -65,10 +62,14 @@ class Recorder:
         self,
         writing: Writing,
         *,
+        patience: float,
         clock: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
     ) -> None:
+        """`patience`: seconds to wait for a ledger that is away, before outcomes are lost to it
+        and objects are sent again."""
         self._writing = writing
+        self._patience = patience
         self._clock = clock
         self._chance = chance
         self._mutex = threading.Lock()  # of what is pending
@@ -104,7 +105,7 @@ class Recorder:
 
     def flush_with(self, then: Callable[[Connection], T]) -> T:
         """Record what is pending and do `then`, in one transaction; patient with the ledger."""
-        deadline = self._clock() + PATIENCE_SECONDS
+        deadline = self._clock() + self._patience
         with self._turn:
             pending = self._settled()
             while True:

@@ -26,11 +26,13 @@ log = get_logger("egress")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """How long a drain lasts. Seconds: waiting for more work, and in all."""
+    """How long a drain lasts. Seconds: waiting for more work, in all, and for a ledger that is
+    away while there are outcomes to record."""
 
     linger: float = 1.0
     step: float = 0.02
     longest: float = 120.0
+    patience: float = 20.0
 
 
 class _Step(Enum):
