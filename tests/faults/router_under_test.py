@@ -7,7 +7,7 @@ import signal
 import sqlite3
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import yaml
@@ -106,8 +106,10 @@ class RouterUnderTest:
         assert isinstance(number, int)
         return number
 
-    def wait_until_settled(self, seconds: float = 120.0) -> None:
-        """Until every object is routed and every delivery final."""
+    def wait_until_settled(self, acknowledged: Collection[str], seconds: float = 120.0) -> None:
+        """Until these SOP instances are in the ledger, and every delivery is final."""
+        instances = "SELECT count(DISTINCT sop_instance_uid) FROM objects"
+        wait_until(lambda: self.count(instances) >= len(acknowledged), "intake", seconds)
         open_work = (
             "SELECT (SELECT count(*) FROM objects WHERE state = 'received') + "
             "(SELECT count(*) FROM deliveries WHERE state IN ('waiting', 'leased'))"

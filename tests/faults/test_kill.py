@@ -23,7 +23,7 @@ REPEATED_PER_KILL = 2 * 2 * 17
 """Two destinations with two associations each, and at most 16 outcomes and the object in hand
 that were not recorded when the process died."""
 
-ROUTES = [
+ROUTES: list[dict[str, object]] = [
     {"name": "all as it came", "send_to": ["plain"]},
     {
         "name": "all with a prefix",
@@ -50,7 +50,7 @@ def test_nothing_acknowledged_is_lost_to_kill_9(tmp_path: Path) -> None:
                 router.kill()
                 router.start()
             pause(0.5)
-        router.wait_until_settled()
+        router.wait_until_settled(modality.acknowledged.data_sets)
         repeated = _compare(router, modality, plain, edited)
         router.stop()
     assert repeated <= ROUNDS * REPEATED_PER_KILL
