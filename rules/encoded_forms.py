@@ -137,33 +137,40 @@ def read_head(source: Source, position: int, limit: int, form: Form) -> Head:
     return Head(tag, None, position + 8, form.plain.unpack_from(source, position)[2])
 
 
-def end_of_sequence(source: Source, position: int, limit: int, form: Form) -> int:
+def end_of_sequence(
+    source: Source, position: int, limit: int, form: Form, ends: dict[int, int]
+) -> int:
     """Where the value of undefined length that begins here ends: after its delimiter.
 
     Items and fragments of known length are jumped over. A loop with its own stack: bytes from
-    the network can nest deeper than the interpreter recurses.
+    the network can nest deeper than the interpreter recurses. `ends` keeps, by the start of each
+    value and item inside, what was found: entering them later does not search again.
     """
-    open_levels = [(True, form)]  # (in a sequence, not in an item; the form)
+    open_levels = [(True, form, position)]  # in a sequence (not in an item), form, start
     while open_levels:
-        in_sequence, form = open_levels[-1]
+        in_sequence, form, start = open_levels[-1]
         head = read_head(source, position, limit, form)
         position = head.value
-        if in_sequence:
-            if head.tag == SEQUENCE_END:
-                open_levels.pop()
-                continue
-            if head.tag != ITEM:
-                raise MalformedDataSet(position - 8, "a sequence holds something other than items")
-            if head.length == UNDEFINED:
-                open_levels.append((False, item_form(source, position, limit, form)))
-                continue
-        elif head.tag == ITEM_END:
+        if head.tag == (SEQUENCE_END if in_sequence else ITEM_END):
             open_levels.pop()
+            if len(ends) < _ENDS_KEPT:
+                ends[start] = position
             continue
-        elif head.length == UNDEFINED:
-            open_levels.append((True, sequence_form(head.vr, form)))
+        if in_sequence and head.tag != ITEM:
+            raise MalformedDataSet(position - 8, "a sequence holds something other than items")
+        if head.length == UNDEFINED:
+            if len(open_levels) > _DEEPEST:
+                raise MalformedDataSet(position, "sequences nest too deep")
+            if in_sequence:
+                open_levels.append((False, item_form(source, position, limit, form), position))
+            else:
+                open_levels.append((True, sequence_form(head.vr, form), position))
             continue
         position += head.length
         if position > limit:
             raise MalformedDataSet(head.value, "an element is longer than what is left")
     return position
+
+
+_ENDS_KEPT = 200_000
+_DEEPEST = 4096

@@ -58,8 +58,8 @@ class Level:
     """Elements from `start` up to `limit`, to an item delimiter, or (`stop_tag`) to pixel data."""
 
     __slots__ = (
-        "_damage", "_highest", "_limit", "_stop_tag", "depth", "end", "entries", "finished", "form",
-        "is_defined", "position", "source", "start", "strays",
+        "_damage", "_highest", "_limit", "_stop_tag", "depth", "end", "ends", "entries", "finished",
+        "form", "is_defined", "position", "source", "start", "strays",
     )  # fmt: skip
 
     def __init__(
@@ -82,6 +82,7 @@ class Level:
         self.strays: list[tuple[int, Entry]] = []
         """Elements that a later one with the same tag hides."""
         self.finished = False
+        self.ends: dict[int, int] = {}
         self.end = limit
         self._limit = limit
         self._highest = -1
@@ -136,7 +137,10 @@ class Level:
             item = Level(
                 self.source, head.value, limit, within, depth=self.depth + 1, is_defined=is_defined
             )
-            if not is_defined:
+            item.ends = self.ends
+            if head.value in self.ends:
+                item.end = self.ends[head.value]
+            elif not is_defined:
                 item.complete()
             yield item
             position = item.end
@@ -197,7 +201,9 @@ class Level:
             self.finished = True
             return
         if length == UNDEFINED:
-            end = end_of_sequence(self.source, value, self._limit, sequence_form(vr, self.form))
+            end = self.ends.get(value) or end_of_sequence(
+                self.source, value, self._limit, sequence_form(vr, self.form), self.ends
+            )
             stop = end - 8
         else:
             stop = end = value + length

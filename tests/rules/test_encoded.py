@@ -146,15 +146,23 @@ def test_a_backslash_within_a_character_separates_nothing():
     assert EncodedDataSet.read(data, EXPLICIT_LITTLE).values(parse_path("PatientName")) == (name,)
 
 
-@pytest.mark.parametrize("depth", [NESTING_LIMIT * 2, 50_000])
-def test_deep_nesting_is_passed_over_but_not_entered(depth):
+def nested(depth: int) -> bytes:
     opened = b"\x40\x00\x75\x02SQ\0\0\xff\xff\xff\xff\xfe\xff\x00\xe0\xff\xff\xff\xff"
     closed = b"\xfe\xff\x0d\xe0\0\0\0\0\xfe\xff\xdd\xe0\0\0\0\0"
-    data = opened * depth + closed * depth
-    data_set = EncodedDataSet.read(data + element("0040,1001", "SH", b"ok"), EXPLICIT_LITTLE)
+    return opened * depth + closed * depth + element("0040,1001", "SH", b"ok")
+
+
+def test_deep_nesting_is_passed_over_but_not_entered():
+    data_set = EncodedDataSet.read(nested(NESTING_LIMIT * 2), EXPLICIT_LITTLE)
     assert data_set.values(parse_path("RequestedProcedureID")) == ("ok",)
     with pytest.raises(MalformedDataSet, match="deep"):
         reencode(data_set, IMPLICIT_LITTLE)
+
+
+def test_nesting_without_end_is_malformed():
+    data_set = EncodedDataSet.read(nested(50_000), EXPLICIT_LITTLE)
+    with pytest.raises(MalformedDataSet, match="deep"):
+        data_set.values(parse_path("RequestedProcedureID"))
 
 
 def test_a_deflate_bomb_is_refused(monkeypatch):
