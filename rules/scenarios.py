@@ -16,8 +16,8 @@ from rules.edits import EditFailed, apply_edits
 from rules.encoded import EncodedDataSet, MalformedDataSet, Slice
 from rules.facts import Facts, FileFacts, SourceFacts
 from rules.kinds import kind_of_vr
-from rules.names import NAMED
-from rules.problems import one_of_each, suggest
+from rules.names import NAMED, parse_fact
+from rules.problems import one_of_each
 from rules.routes import RouteTable, match
 from rules.samples import made_of
 from rules.schema import Priority
@@ -155,13 +155,11 @@ def _named(scenario: Scenario) -> Iterator[tuple[tuple[str, ...], Sequence[str]]
 
 
 def _check_name(name: str, where: tuple[str, ...], *, facts_too: bool) -> None:
-    if facts_too and name in NAMED:
-        return
     try:
-        parse_path(name)
+        parse_fact(name) if facts_too else parse_path(name)
     except Mistake as mistake:
-        near = mistake.suggestion or (suggest(name, NAMED) if facts_too else None)
-        raise Mistake(str(mistake), at=(*where, name), suggestion=near) from None
+        at = (*where, name)
+        raise Mistake(str(mistake), at=at, suggestion=mistake.suggestion) from None
 
 
 def _object(

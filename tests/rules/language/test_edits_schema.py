@@ -1,0 +1,118 @@
+"""Edits as they are typed become models; what could not work is refused at once."""
+
+import pytest
+
+from rules.documents import DocumentError, Section, parse_document
+from rules.edits_schema import Edit, Replace, Set, edits_key
+from rules.tags import parse_path
+from rules.templates import parse_template
+
+
+class Edits(Section):
+    edits: tuple[Edit, ...]
+
+
+def read(text: str) -> tuple[Edit, ...]:
+    return parse_document(f"edits:\n  - {text}\n").validate(Edits).edits
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("set: {StudyID: 0123}", {"set": {"StudyID": "0123"}}),
+        ("set: {'0020,0010': '{AccessionNumber}'}", {"set": {"StudyID": "{AccessionNumber}"}}),
+        ("set: {ImageType: [A, B]}", {"set": {"ImageType": "A\\B"}}),
+        ("set: {StudyID: ''}", {"set": {"StudyID": ""}}),
+        ("remove: PatientComments", {"remove": ["PatientComments"]}),
+        ("remove: [private, '(0019,10xx)']", {"remove": ["private", "(0019,10xx)"]}),
+        ("upper: PatientID", {"upper": ["PatientID"]}),
+        (
+            "move: {from: PatientID, to: OtherPatientIDs}",
+            {"move": {"from": "PatientID", "to": "OtherPatientIDs"}},
+        ),
+        (
+            "prefix: {RequestAttributesSequence.StudyInstanceUID: 1.}",
+            {"prefix": {"RequestAttributesSequence.StudyInstanceUID": "1."}},
+        ),
+    ],
+)
+def test_an_edit_as_it_is_typed(text: str, written: object) -> None:
+    [edit] = read(text)
+    assert edit.model_dump(mode="json", by_alias=True) == written
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("set: {Rows: many}", "no US value"),
+        ("set: {SliceThickness: '1,5'}", "no DS value"),
+        ("set: {Modality: computed tomography}", "no CS value"),
+        ("set: {PatientName: }", "a text is missing"),
+        ("set: {}", "at least 1"),
+        ("copy: {from: PixelData, to: StudyID}", "holds no text"),
+        ("copy: {from: StudyID, to: StudyID}", "the same attribute"),
+        ("copy: {from: RequestAttributesSequence.StudyID, to: StudyID}", "not in items"),
+        ("move: {from: StudyInstanceUID, to: StudyID}", "cannot be removed"),
+        ("remove: SpecificCharacterSet", "could not be read"),
+        ("remove: '7FE0,0010'", "pixel data"),
+        ("set: {'0008,0000': 5}", "group length"),
+        ("replace: {tag: StudyID, pattern: '', with: x}", "at least 1"),
+        ("replace: {tag: StudyID, pattern: a, with: 'b\\'}", "lone backslash"),
+        ("upper: {PatientID: x}", "expected a list"),
+        ("transfer_syntax: JPEGBaseline8Bit", "there is no edit of this name"),
+        ("set", "expected an edit such as"),
+    ],
+)
+def test_an_edit_that_could_not_work(text: str, says: str) -> None:
+    with pytest.raises(DocumentError) as caught:
+        read(text)
+    assert says in str(caught.value)
+    assert [problem.line for problem in caught.value.problems] == [2]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "value", "expected"),
+    [
+        ("^CT ", "", "CT Thorax", "Thorax"),
+        ("a", "Ü", "abba", "ÜbbÜ"),
+        ("(\\w+)\\^(\\w+)", "\\2^\\1", "Doe^Jane", "Jane^Doe"),
+        ("x", "[\\0]", "axb", "a[x]b"),
+        ("/", "\\\\", "a/b", "a\\b"),
+        ("(a)|(b)", "<\\2>", "ab", "<><b>"),
+        ("x*", "-", "ab", "-a-b-"),
+    ],
+)
+def test_a_replacement(pattern: str, text: str, value: str, expected: str) -> None:
+    [edit] = read(f"replace: {{tag: StudyID, pattern: '{pattern}', with: '{text}'}}")
+    assert isinstance(edit, Replace)
+    assert edit.replacement.apply(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "rendered"),
+    [
+        ("plain", "plain"),
+        ("{PatientID}", "<PatientID>"),
+        ("a{PatientID}b{StudyID}", "a<PatientID>b<StudyID>"),
+        ("{{PatientID}}", "{PatientID}"),
+        ("{{{PatientID}}}", "{<PatientID>}"),
+        ("", ""),
+        ("{0029,[ACME.1],10}", "<0029,[ACME.1],10>"),
+    ],
+)
+def test_a_template(text: str, rendered: str) -> None:
+    assert parse_template(text).render(lambda path: f"<{path}>") == rendered
+
+
+def test_a_constant_is_known_as_one() -> None:
+    [edit] = read("set: {StudyID: '{{x}}', AccessionNumber: '{PatientID}'}")
+    assert isinstance(edit, Set)
+    constants = {str(path): template.is_constant for path, template in edit.values.items()}
+    assert constants == {"StudyID": True, "AccessionNumber": False}
+    assert edit.values[parse_path("AccessionNumber")].fields == (parse_path("PatientID"),)
+
+
+def test_the_key_of_edits_is_the_same_in_every_process() -> None:
+    assert edits_key((), record=True) == ""
+    # A changed key derives objects anew for deliveries under way: only on purpose.
+    assert edits_key(read("prefix: {PatientID: EH-}"), record=True) == "afbfe1adb1aa174d"

@@ -1,0 +1,89 @@
+"""docs/rules.md has every word of the language, and its examples are rules that work."""
+
+import re
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+from pydantic import BaseModel
+
+from rules.documents import parse_document
+from rules.edits_schema import EDITS, FromTo, Replacement
+from rules.loading import rules_of_texts
+from rules.names import NAMED
+from rules.scenarios import Expectation, Scenario, ScenarioFile
+from rules.schema import Condition, Route, RuleFile, When
+from rules.uids import GROUPS
+
+PAGE = (Path(__file__).parents[3] / "docs" / "rules.md").read_text(encoding="utf-8")
+SECTIONS = dict(zip(*[iter(re.split(r"^## (.+)$", PAGE, flags=re.MULTILINE)[1:])] * 2, strict=True))
+BLOCKS = re.findall(r"^```yaml\n(.*?)^```", PAGE, flags=re.MULTILINE | re.DOTALL)
+
+
+def keys(model: type[BaseModel]) -> set[str]:
+    return {info.alias or name for name, info in model.model_fields.items()}
+
+
+def explained(section: str) -> set[str]:
+    """The words in the first column of a section's tables."""
+    return set(re.findall(r"^\| `([^`]+)` \|", SECTIONS[section], flags=re.MULTILINE))
+
+
+@pytest.mark.parametrize(
+    ("section", "words"),
+    [
+        ("A route", keys(Route)),
+        ("Facts", set(NAMED)),
+        ("Conditions", keys(Condition) | keys(When)),
+        ("Edits", set(EDITS)),
+        ("Tests", keys(Scenario) | keys(Expectation)),
+    ],
+)
+def test_every_word_is_explained_and_no_other(section: str, words: set[str]) -> None:
+    attributes = {"Modality", '"0008,0060"', '"0029,[SIEMENS CSA HEADER],10"'}
+    attributes |= {"RequestAttributesSequence.ScheduledProcedureStepID"}
+    assert explained(section) - attributes == words
+
+
+@pytest.mark.parametrize(
+    ("section", "words"),
+    [
+        ("A route", keys(RuleFile) | {"stat", "high", "routine", "low"}),
+        ("Facts", set(GROUPS)),
+        ("Edits", keys(FromTo) | keys(Replacement) | {"private"}),
+        ("YAML, and what this router makes of it", {"null", "~"}),
+    ],
+)
+def test_the_words_inside_are_told(section: str, words: set[str]) -> None:
+    assert [word for word in words if f"`{word}`" not in SECTIONS[section]] == []
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.split(":")[0])
+def test_the_blocks_are_sound(block: str) -> None:
+    if block.startswith("tests:"):
+        assert parse_document(block).validate(ScenarioFile).tests
+    else:
+        assert rules_of_texts({"block.yaml": block}).routes
+
+
+def examples(section: str) -> list[str]:
+    cells = re.findall(r"\| `([^`]+)` \|$", SECTIONS[section], flags=re.MULTILINE)
+    return [cell.replace("\\|", "|") for cell in cells]
+
+
+@pytest.mark.parametrize("example", examples("Conditions"))
+def test_an_example_of_a_condition_is_one(example: str) -> None:
+    text = f"routes:\n- name: it\n  send_to: there\n  when:\n    {example}\n"
+    assert rules_of_texts({"example.yaml": text}).routes
+
+
+@pytest.mark.parametrize("example", examples("Edits"))
+def test_an_example_of_an_edit_is_one(example: str) -> None:
+    text = f"routes:\n- name: it\n  send_to: there\n  edits:\n  - {example}\n"
+    assert rules_of_texts({"example.yaml": dedent(text)}).routes
+
+
+def test_each_word_with_an_example_shows_itself() -> None:
+    for section, words in (("Conditions", keys(Condition) - {"value"}), ("Edits", set(EDITS))):
+        shown = "\n".join(examples(section))
+        assert [word for word in words if f"{word}:" not in shown] == []
