@@ -51,8 +51,10 @@ class Tag(NamedTuple):
 
     @property
     def keyword(self) -> str | None:
+        """None where one keyword stands for many groups (overlays, curves)."""
         entry = _entry(self)
-        return entry[4] or None if entry else None
+        known = entry is not None and keyword_dict.get(entry[4]) == self.number
+        return entry[4] if entry is not None and known else None
 
     def __str__(self) -> str:
         if self.creator is not None:

@@ -50,13 +50,15 @@ def _folded(text: str) -> str:
 
 @cache
 def _names(category: str) -> dict[str, str]:
+    """Names and keywords; without what stands in parentheses or after a colon, if that is clear."""
     names: dict[str, str] = {}
+    shorter: dict[str, set[str]] = {}
     for uid, (name, kind, _info, _retired, keyword) in UID_dictionary.items():
         if kind == category:
-            plain = re.sub(r"\(.*?\)|:.*", "", name)
-            for known in (name, plain, keyword):
-                names.setdefault(_folded(known), uid)
-    return names
+            names[_folded(name)] = names[_folded(keyword)] = uid
+            shorter.setdefault(_folded(re.sub(r"\(.*?\)|:.*", "", name)), set()).add(uid)
+    clear = {name: uids.pop() for name, uids in shorter.items() if len(uids) == 1}
+    return {**clear, **names}
 
 
 # image: whatever holds pixels but a dose; sr: whatever is a content tree.
