@@ -26,10 +26,7 @@ from router.egress.payloads import PayloadUnusable
 from router.egress.pool import Keep, Line, Pool, WindowFull
 from router.ledger import LeasedDelivery
 from router.net.errors import (
-    AssociationAborted,
     AssociationRejected,
-    AssociationReleased,
-    ConnectionLost,
     DataSourceFailed,
     NetError,
     TimedOut,
@@ -82,11 +79,12 @@ class DicomChannel:
             return Attempt(outcome=outcome, association_id=line.id)
         except NetError as error:
             self._lose(line)
-            if self._stale and isinstance(
-                error, ConnectionLost | AssociationAborted | AssociationReleased
-            ):
-                return self.deliver(delivery)
-            return _lost(line, error)
+            if not self._stale:
+                return _lost(line, error)
+            # Closed by the peer, or cut by a firewall that forgets what is idle: then others
+            # that were kept are dead too, and each would cost a time-out.
+            self._pool.forget(self._key)
+            return self.deliver(delivery)
         except BaseException:
             # Unforeseen, perhaps half-way through an object: nothing may follow on this line.
             self._lose(line)

@@ -33,6 +33,7 @@ class DrainResult:
     left_due: bool
 
 
+USUAL = Timing()
 NOTHING_DONE = DrainResult(delivered=0, left_due=False)
 
 
@@ -44,7 +45,7 @@ def drain(
     pool: Pool,
     worker: str,
     stop: Callable[[], bool],
-    timing: Timing | None = None,
+    timing: Timing = USUAL,
     clock: Callable[[], float] = time.monotonic,
     chance: Callable[[], float] = random.random,
 ) -> DrainResult:
@@ -59,20 +60,20 @@ def drain(
     batch = _begin(destination, ledger, tenure)
     if batch is None:
         return NOTHING_DONE
-    writing = Writing(
-        destination=destination, ledger=ledger, owner=owner, worker=worker, settle=channel.settle
-    )
-    timing = timing or Timing()
-    recorder = Recorder(writing, patience=timing.patience, clock=clock, chance=chance)
-    run = Run(
-        tenure=tenure,
-        recorder=recorder,
-        channel=channel,
-        suspects=pool.memory(destination.name).suspects,
-        stop=stop,
-        timing=timing,
+    recorder = Recorder(
+        Writing(
+            destination=destination,
+            ledger=ledger,
+            owner=owner,
+            worker=worker,
+            settle=channel.settle,
+        ),
+        patience=timing.patience,
         clock=clock,
+        chance=chance,
     )
+    suspects = pool.memory(destination.name).suspects
+    run = Run(tenure, recorder, channel, suspects, stop=stop, timing=timing, clock=clock)
     try:
         run.work(batch)
     except BaseException:

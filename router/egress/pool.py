@@ -208,17 +208,23 @@ class Pool:
 
     def reap(self, now: float) -> int:
         """Release what has been idle too long; how many. Does not wait for the peers."""
-        expired = self._take_idle(lambda line: line.expired(now))
+        expired = self._take_idle(lambda _, line: line.expired(now))
         for line in expired:
-            _release_aside(line)
+            _aside(line.association.release)
         return len(expired)
+
+    def forget(self, key: Key) -> None:
+        """The idle lines of this destination are not to be trusted: abort them."""
+        for line in self._take_idle(lambda of, _: of == key):
+            _aside(line.association.abort)
 
     def close(self) -> None:
         """Keep nothing any more; waits a little for the peers to agree."""
         with self._lock:
             self._closed = True
         deadline = time.monotonic() + CLOSE_SECONDS
-        threads = [_release_aside(line) for line in self._take_idle(lambda line: True)]
+        idle = self._take_idle(lambda _, line: True)
+        threads = [_aside(line.association.release) for line in idle]
         for thread in threads:
             thread.join(max(0.0, deadline - time.monotonic()))
 
@@ -228,12 +234,12 @@ class Pool:
             lent = sum(shelf.lent for shelf in self._shelves.values())
         return f"<Pool: {idle} idle, {lent} lent>"
 
-    def _take_idle(self, wanted: Callable[[Line], bool]) -> list[Line]:
+    def _take_idle(self, wanted: Callable[[Key, Line], bool]) -> list[Line]:
         taken: list[Line] = []
         with self._lock:
             for key, shelf in list(self._shelves.items()):
-                taken += [line for line in shelf.idle if wanted(line)]
-                shelf.idle = [line for line in shelf.idle if not wanted(line)]
+                taken += [line for line in shelf.idle if wanted(key, line)]
+                shelf.idle = [line for line in shelf.idle if not wanted(key, line)]
                 if not shelf.idle and not shelf.lent:
                     del self._shelves[key]
         return taken
@@ -243,8 +249,8 @@ def _idle_since(line: Line) -> float:
     return line.idle_since or 0.0
 
 
-def _release_aside(line: Line) -> threading.Thread:
+def _aside(end: Callable[[], None]) -> threading.Thread:
     # In a thread of its own: a peer that does not answer a release must not delay the others'.
-    thread = threading.Thread(target=line.association.release, name="release", daemon=True)
+    thread = threading.Thread(target=end, name="release", daemon=True)
     thread.start()
     return thread

@@ -41,7 +41,7 @@ class _Step(Enum):
     STOP = auto()
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class Run:
     """One drain at work. `in_vain`: it ended for want of a place, so ringing again is no use."""
 

@@ -218,7 +218,9 @@ class Scp:
         if deed == "abort":
             event.assoc.abort()
             return 0xC001
-        if deed == "hang":
+        if deed in ("hang", "hang once"):
+            if deed == "hang once":
+                self.script[uid] = 0x0000
             self.unblock.wait(20)
             return 0x0000
         assert isinstance(deed, int)

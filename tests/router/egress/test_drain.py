@@ -64,6 +64,20 @@ def test_a_kept_association_that_the_peer_closed_costs_nobody_anything(house, sc
     assert {row.attempts for row in house.rows().values()} == {1}
 
 
+def test_a_kept_association_that_a_firewall_has_cut_costs_one_time_out(house, scp):
+    peer = scp()
+    destination = pacs(peer.port, timeouts={"dimse": 0.3})
+    house.owe("pacs", small())
+    house.drain(destination)
+    (uid,) = house.owe("pacs", small())
+    peer.script[uid] = "hang once"
+    house.drain(destination)
+    assert house.states() == {"delivered": 2}
+    assert house.rows()[uid].attempts == 1
+    assert house.health("pacs").up
+    assert peer.associations == 2
+
+
 def test_the_most_urgent_goes_first(house, scp):
     peer = scp()
     low = house.owe("pacs", small(), priority=3)

@@ -195,6 +195,18 @@ def test_reaping_does_not_wait_for_a_peer_that_does_not_answer():
     answers.set()
 
 
+def test_forgetting_a_destination_aborts_its_idle_lines_and_no_others():
+    pool = Pool()
+    mine, other = line(KEEP), line(KEEP)
+    kept(pool, mine)
+    kept(pool, other, ("other", None))
+    pool.forget(KEY)
+    for thread in threading.enumerate():
+        if thread.name == "release":
+            thread.join()
+    assert (mine.association.ended, other.association.ended) == ("aborted", "")
+
+
 def test_a_closed_pool_keeps_nothing():
     pool = Pool()
     idle, lent = line(KEEP), line(KEEP)
