@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
-from router.config import DestinationTls, ListenerTls
 from router.net.errors import TlsFailed
 
 ClientCertificate = Literal["require", "request", "none"]
@@ -14,30 +13,6 @@ MinimumVersion = Literal["1.2", "1.3"]
 
 # TLS 1.2 suites of RFC 9325 4.2; those of TLS 1.3 are all fine and not ruled by this.
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM"
-
-
-def acceptor_context(settings: ListenerTls) -> ssl.SSLContext:
-    """Return the context of a listener; TlsFailed when its files are not what they should be."""
-    return server_context(
-        cert=settings.cert,
-        key=settings.key,
-        key_password=settings.key_password,
-        ca=settings.ca,
-        client=settings.client,
-        min_version=settings.min_version,
-    )
-
-
-def requestor_context(settings: DestinationTls) -> ssl.SSLContext:
-    """Return the context towards a destination; TlsFailed when its files are not right."""
-    return client_context(
-        ca=settings.ca,
-        cert=settings.cert,
-        key=settings.key,
-        key_password=settings.key_password,
-        check_hostname=settings.check_hostname,
-        min_version=settings.min_version,
-    )
 
 
 def server_context(

@@ -80,14 +80,6 @@ class Wire:
             except OSError:
                 return  # gone already
 
-    def finish(self) -> None:
-        """Say that nothing more will be sent; the peer may still be heard."""
-        with self._guard:
-            try:
-                socket.socket.shutdown(self._socket, socket.SHUT_WR)
-            except OSError:
-                return  # gone already
-
     def close(self) -> None:
         """Give the socket back. Safe to repeat."""
         with self._guard:
