@@ -291,7 +291,13 @@ def _any_value(slots: Slots, slot: int, name: Hashable, fits: Callable[[str], ob
     """Searching costs more than remembering, so the answer has a slot, too."""
 
     def read(view: View) -> bool:
-        return any(fits(value) for value in view.get(slot) or ())
+        values = view[slot]
+        if values is UNREAD:
+            values = view.read(slot)
+        for value in values or ():  # noqa: SIM110 - as above
+            if fits(value):
+                return True
+        return False
 
     answer = slots.slot(name, read)
 

@@ -80,7 +80,7 @@ class Slots:
         raw = self.raw(fact)
 
         def read(view: View) -> Values:
-            return tuple(value.casefold() for value in view.get(raw) or ())
+            return tuple([value.casefold() for value in view.get(raw) or ()])
 
         return self.slot(("folded", fact.name), read)
 
