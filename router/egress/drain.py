@@ -5,9 +5,7 @@ time is up, when it is told to stop, or when the destination fails. What it did 
 back. Whoever rang the bell rings again when something is left due.
 """
 
-import random
 import secrets
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -17,8 +15,9 @@ from router.egress.dicom import DicomChannel
 from router.egress.folder import FolderChannel
 from router.egress.pool import Pool
 from router.egress.recorder import Recorder, Writing
-from router.egress.run import Run, Timing
+from router.egress.run import Run
 from router.egress.tenure import Tenure
+from router.egress.timing import Timing
 from router.ledger import LeasedDelivery, Ledger, deliveries, destinations
 from router.store import Store
 
@@ -46,8 +45,6 @@ def drain(
     worker: str,
     stop: Callable[[], bool],
     timing: Timing = USUAL,
-    clock: Callable[[], float] = time.monotonic,
-    chance: Callable[[], float] = random.random,
 ) -> DrainResult:
     """Deliver what is due to `destination`; at once nothing when all its slots are taken.
 
@@ -55,25 +52,16 @@ def drain(
     """
     # Leases are fenced by an owner that no other drain has.
     owner = f"{worker[-48:]}/{secrets.token_hex(6)}"
-    tenure = Tenure(destination, ledger, owner, chance)
+    tenure = Tenure(destination, ledger, owner, timing.chance)
     channel = _channel(destination, store, pool)
     batch = _begin(destination, ledger, tenure)
     if batch is None:
         return NOTHING_DONE
-    recorder = Recorder(
-        Writing(
-            destination=destination,
-            ledger=ledger,
-            owner=owner,
-            worker=worker,
-            settle=channel.settle,
-        ),
-        patience=timing.patience,
-        clock=clock,
-        chance=chance,
+    writing = Writing(
+        destination=destination, ledger=ledger, owner=owner, worker=worker, settle=channel.settle
     )
-    suspects = pool.memory(destination.name).suspects
-    run = Run(tenure, recorder, channel, suspects, stop=stop, timing=timing, clock=clock)
+    recorder = Recorder(writing, timing)
+    run = Run(tenure, recorder, channel, pool.memory(destination.name).suspects, stop, timing)
     try:
         run.work(batch)
     except BaseException:

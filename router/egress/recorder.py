@@ -4,7 +4,6 @@ A crash repeats at most what was not recorded yet. The drain adds and flushes; a
 flushes what has grown old while the drain is busy with a slow object.
 """
 
-import random
 import threading
 import time
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from router.config import Destination
 from router.egress.attempts import Attempt
 from router.egress.outcomes import Outcome, Result
 from router.egress.retry import decide
+from router.egress.timing import Timing
 from router.ledger import (
     DeliveryOutcome,
     DeliveryState,
@@ -58,20 +58,11 @@ class Writing:
 class Recorder:
     """The outcomes of one drain that are not recorded yet."""
 
-    def __init__(
-        self,
-        writing: Writing,
-        *,
-        patience: float,
-        clock: Callable[[], float] = time.monotonic,
-        chance: Callable[[], float] = random.random,
-    ) -> None:
-        """`patience`: seconds to wait for a ledger that is away, before outcomes are lost to it
-        and objects are sent again."""
+    def __init__(self, writing: Writing, timing: Timing) -> None:
         self._writing = writing
-        self._patience = patience
-        self._clock = clock
-        self._chance = chance
+        self._patience = timing.patience
+        self._clock = timing.clock
+        self._chance = timing.chance
         self._mutex = threading.Lock()  # of what is pending
         self._turn = threading.Lock()  # of writing it: held during a transaction
         self._pending: list[Tried] = []

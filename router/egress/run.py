@@ -14,6 +14,7 @@ from router.egress.outcomes import Charge, Result
 from router.egress.recorder import Recorder, Tried
 from router.egress.suspects import Suspects, Verdict
 from router.egress.tenure import FIRST_BATCH, Keeper, Tenure
+from router.egress.timing import Timing
 from router.ledger import LeasedDelivery
 from router.logs import get_logger
 
@@ -22,17 +23,6 @@ BATCH_SECONDS = 1.0
 """About how long a batch should take: an urgent object waits for the batch in hand."""
 
 log = get_logger("egress")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timing:
-    """How long a drain lasts. Seconds: waiting for more work, in all, and for a ledger that is
-    away while there are outcomes to record."""
-
-    linger: float = 1.0
-    step: float = 0.02
-    longest: float = 120.0
-    patience: float = 20.0
 
 
 class _Step(Enum):
@@ -51,7 +41,6 @@ class Run:
     suspects: Suspects
     stop: Callable[[], bool]
     timing: Timing
-    clock: Callable[[], float] = time.monotonic
     in_vain: bool = False
     _failure: Attempt | None = None
     _answered: bool = False  # since health was last asked for
@@ -59,12 +48,12 @@ class Run:
 
     def work(self, batch: list[LeasedDelivery]) -> None:
         """Send the batch and those after it, then give up slot, leases and association."""
-        until = self.clock() + self.timing.longest
+        until = self.timing.clock() + self.timing.longest
         rest: Sequence[LeasedDelivery] = ()
-        with Keeper(self.tenure, self.recorder, self.clock) as keeper:
+        with Keeper(self.tenure, self.recorder, self.timing.clock) as keeper:
             while batch:
                 rest = self._send(batch, keeper)
-                if rest or self._ends(keeper) or self.clock() >= until:
+                if rest or self._ends(keeper) or self.timing.clock() >= until:
                     break
                 batch = self._next_batch()
                 if not batch:
@@ -74,7 +63,7 @@ class Run:
 
     def _send(self, batch: list[LeasedDelivery], keeper: Keeper) -> Sequence[LeasedDelivery]:
         """Try each of the batch; returns those that were not tried."""
-        started = self.clock()
+        started = self.timing.clock()
         # Suspects last, so that others may pass before them.
         queue = deque(sorted(batch, key=self.suspects.suspicion))
         self.channel.expect(queue)
@@ -87,14 +76,14 @@ class Run:
                     return [delivery, *queue] if self.in_vain else list(queue)
             if self.recorder.is_due() or (self.tenure.probing and self._answered):
                 self.recorder.flush_with(self._mark_up_if_probing)
-        self._pace(len(batch), self.clock() - started)
+        self._pace(len(batch), self.timing.clock() - started)
         return list(queue)
 
     def _try(self, delivery: LeasedDelivery) -> _Step:
         started_at_ms = time.time_ns() // 1_000_000
-        started = self.clock()
+        started = self.timing.clock()
         attempt = self._deliver(delivery)
-        took = self.clock() - started
+        took = self.timing.clock() - started
         if attempt.retry_soon:
             self.in_vain = True
             return _Step.STOP
@@ -161,8 +150,8 @@ class Run:
 
     def _linger(self, keeper: Keeper) -> list[LeasedDelivery]:
         """Wait a little for more work, as long as the destination may be worked for."""
-        until = self.clock() + self.timing.linger
-        while self.tenure.workable and self.clock() < until and not self._ends(keeper):
+        until = self.timing.clock() + self.timing.linger
+        while self.tenure.workable and self.timing.clock() < until and not self._ends(keeper):
             time.sleep(self.timing.step)
             if self.tenure.has_due() and (batch := self._next_batch()):
                 return batch

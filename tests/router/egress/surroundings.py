@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import xxhash
@@ -121,8 +121,7 @@ class House:
             pool=self.pool,
             worker="test",
             stop=stop,
-            timing=timing,
-            chance=lambda: 0.5,
+            timing=replace(timing, chance=lambda: 0.5),
         )
 
     def query(self, sql: str, **values: object) -> list[Any]:
