@@ -341,9 +341,9 @@ def _through(what: str, routes: list[dict[str, object]], lines: int, scale: int)
     return Scenario(
         name=f"end to end ct, {what}, {lines} associations",
         kind="ct",
-        count=1500 // scale,
+        count=2000 // scale,
         associations=lines,
         contestants=peers,
         play=end_to_end,
-        fewer={"Orthanc, Lua": 200 // scale, "storescp --exec storescu": 100 // scale},
+        fewer={"storescp --exec storescu": 100 // scale},
     )

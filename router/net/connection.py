@@ -95,7 +95,7 @@ class Connection:
                 return Aborted(source=0, reason=0, by_peer=False)
 
     def event_at_hand(self) -> Event | None:
-        """What has happened already, or None: more must be read first (`next_event`)."""
+        """What the bytes read so far amount to, or None; leaves the receive buffer as it is."""
         event = self._early.popleft() if self._early else self.association.next_event()
         if event is not None:
             self._note(event)
@@ -130,14 +130,14 @@ class Connection:
             self._write([output])
 
     def poll_event(self) -> Event | None:
-        """What has happened already, or None: nothing is waited for."""
-        event = self._early.popleft() if self._early else self.association.next_event()
+        """What has happened already or can be read now, or None; nothing is waited for."""
+        event = self.event_at_hand()
         if event is None and self._wire.has_input():
             try:
                 self._receive(0.0)
             except TimeoutError:
                 return None  # what came was TLS's own
-            event = self.association.next_event()
+            event = self.event_at_hand()
         return event
 
     def quiet_for(self) -> float:
@@ -220,6 +220,7 @@ class Connection:
     # Sending.
 
     def _send_data(self, context_id: int, data: DataSource) -> None:
+        data = even(data)
         length = length_of(data)
         if len(self._scratch) < longest_block(data):
             self._scratch = bytearray(longest_block(data))
