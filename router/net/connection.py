@@ -25,7 +25,7 @@ from router.dicom.events import (
 )
 from router.dicom.limits import SMALLEST_BUFFER
 from router.dicom.states import State
-from router.net.data_source import BlockReader, DataSource, length_of, longest_block
+from router.net.data_source import BlockReader, DataSource, even, length_of, longest_block
 from router.net.errors import (
     Awaited,
     ConnectionLost,

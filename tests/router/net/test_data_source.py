@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from router.net import data_source
-from router.net.data_source import BlockReader, DataSource, FileSlice, length_of, longest_block
+from router.net.data_source import BlockReader, DataSource, FileSlice, even, length_of, longest_block
 from router.net.errors import DataSourceFailed
 
 
@@ -25,6 +25,13 @@ def read(data: DataSource, scratch: int) -> list[bytes]:
         blocks.append(bytes(reader.next_block()))
         left -= len(blocks[-1])
     return blocks
+
+
+def test_an_odd_number_of_bytes_gets_a_padding_byte(fd):
+    assert even(b"ab") == b"ab"
+    assert b"".join(read(even(b"abc"), 0)) == b"abc\0"
+    assert b"".join(read(even((b"a", FileSlice(fd, 0, 2))), 10)) == b"a01\0"
+    assert even(b"") == b""
 
 
 def test_memory_is_one_block():
