@@ -156,7 +156,7 @@ class Association:
 
     def shrink(self) -> None:
         """Give back the memory of a grown receive buffer; for when nothing has come for a while."""
-        self._buffer.shrink()
+        self._stream.shrink()
 
     def next_event(self) -> Event | None:
         """Return what happened next, or None: more bytes are needed. Never raises.

@@ -66,6 +66,11 @@ class PduStream:
         """Drop everything from now on: where the next PDU starts is not known any more."""
         self._discarding = True
 
+    def shrink(self) -> None:
+        """Give back the memory of a grown buffer: the last view of it would keep it whole."""
+        self.data = _NOTHING
+        self.buffer.shrink()
+
     def advance(self) -> Arrival | None:
         """Take the next thing out of the buffer; RemoteProtocolError when it is no such thing."""
         buffer = self.buffer

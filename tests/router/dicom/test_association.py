@@ -321,6 +321,10 @@ def test_a_quiet_association_gives_its_memory_back() -> None:
     pair = Pair()
     pair.acceptor.receive(message_bytes(pair.requestor, 1, STORE_RQ, bytes(1 << 20)))
     list(events_of(pair.acceptor))
-    pair.acceptor.receive_buffer()
+    grown = pair.acceptor.receive_buffer().obj
+    assert isinstance(grown, bytearray)
+    with pytest.raises(BufferError):
+        grown.clear()  # refused as long as anybody holds a view of it
     pair.acceptor.shrink()
+    grown.clear()
     assert len(pair.acceptor.receive_buffer()) == 16384
