@@ -29,6 +29,8 @@ from pydicom.config import RAISE
 from pydicom.valuerep import validate_value
 
 from rules.documents import Section
+from rules.encoded_values import NUMBERS, SINGLE, standard_vr
+from rules.encoded_writing import Unfit, pack_numbers
 from rules.patterns import Pattern, Substitution, compile_pattern, parse_substitution
 from rules.problems import Mistake, suggest
 from rules.tags import AttributePath, TagPattern, parse_path, parse_pattern
@@ -38,7 +40,14 @@ KEPT = frozenset({"SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesIn
 OPAQUE = frozenset({"OB", "OW", "OF", "OD", "OL", "OV", "UN", "SQ", "AT"})
 PIXELS = 0x7FE00008  # from Float Pixel Data on, nothing is header any more
 CHARACTER_SET = 0x00080005
-SINGLE = frozenset({"LT", "ST", "UR", "UT"})  # a backslash is text in these (PS3.5 6.2)
+RANGES = {
+    "US": (0, 2**16 - 1),
+    "SS": (-(2**15), 2**15 - 1),
+    "UL": (0, 2**32 - 1),
+    "SL": (-(2**31), 2**31 - 1),
+    "UV": (0, 2**64 - 1),
+    "SV": (-(2**63), 2**63 - 1),
+}
 
 
 def _text(value: object) -> str:
@@ -306,16 +315,41 @@ def _check_values(word: str, values: Mapping[AttributePath, Template]) -> None:
             continue
         text = template.render(str)
         for value in [text] if vr in SINGLE else text.split("\\"):
-            try:
-                validate_value(vr, value, RAISE)
-                _check_number(vr, value)
-            except ValueError:
-                message = f"{value!r} is no {vr} value, which {path} needs"
-                raise Mistake(message, at=(word, str(path))) from None
+            if not _fits(value, path, vr):
+                message = f"{value!r} is no {vr} value, which {path} needs{_range(path)}"
+                raise Mistake(message, at=(word, str(path)))
 
 
-def _check_number(vr: str, value: str) -> None:
-    if vr in ("US", "SS", "UL", "SL", "UV", "SV") and value:
-        int(value)
-    if vr in ("FL", "FD") and value:
-        float(value)
+def _fits(value: str, path: AttributePath, vr: str) -> bool:
+    numbers = _number_vrs(path)
+    if numbers:
+        # Of `US or SS` only the object knows which it is.
+        return not value or any(_fits_number(value, number) for number in numbers)
+    try:
+        validate_value(vr, value, RAISE)
+    except ValueError:
+        return False
+    return True
+
+
+def _fits_number(value: str, vr: str) -> bool:
+    try:
+        pack_numbers(vr, [value], "<")
+    except Unfit:
+        return False
+    return True
+
+
+def _number_vrs(path: AttributePath) -> list[str]:
+    vrs = (standard_vr(path.tag.number) or "").split(" or ")
+    return [vr for vr in vrs if vr in NUMBERS]
+
+
+def _range(path: AttributePath) -> str:
+    vrs = _number_vrs(path)
+    if not vrs:
+        return ""
+    if not RANGES.keys() >= set(vrs):
+        return ": a number, with a point for the fraction"
+    low, high = min(RANGES[vr][0] for vr in vrs), max(RANGES[vr][1] for vr in vrs)
+    return f": a whole number from {low} to {high}"

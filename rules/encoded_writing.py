@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import struct
+from collections.abc import Sequence
 
 from pydicom.config import RAISE
 from pydicom.valuerep import validate_value
@@ -23,7 +25,7 @@ def encode_value(vr: str, text: str, form: Form, charset: CharacterSet) -> bytes
         raise Unfit(f"its VR {vr} holds no text")
     values = [text] if vr in SINGLE else text.split("\\")
     if vr in NUMBERS:
-        return _pack(vr, values if text else [], form)
+        return pack_numbers(vr, values if text else [], form.order)
     if vr != "UN":
         _validate(vr, values)
     try:
@@ -57,18 +59,28 @@ def encode_item(body: bytes, form: Form) -> bytes:
     return form.plain.pack(0xFFFE, 0xE000, len(body)) + body
 
 
+def pack_numbers(vr: str, texts: Sequence[str], order: str) -> bytes:
+    """The bytes of numbers written in decimal, in the byte order `<` or `>`; Unfit unless each is
+    one that the VR, a key of NUMBERS, can hold."""
+    convert = float if vr in ("FL", "FD") else int
+    try:
+        numbers = [convert(text) for text in texts]
+        packed = struct.pack(f"{order}{len(numbers)}{NUMBERS[vr]}", *numbers)
+    except (ValueError, OverflowError, struct.error):
+        numbers, packed = [math.nan], b""
+    # Python also reads 1_000, digits of other scripts, inf and nan.
+    if not all(map(math.isfinite, numbers)) or not all(map(_is_plain, texts)):
+        raise Unfit(f"the value is no number that {vr} holds")
+    return packed
+
+
+def _is_plain(text: str) -> bool:
+    return text.isascii() and "_" not in text
+
+
 def _validate(vr: str, values: list[str]) -> None:
     for value in values:
         try:
             validate_value(vr, value, RAISE)
         except ValueError:
             raise Unfit(f"the value is not as {vr} requires (length or form)") from None
-
-
-def _pack(vr: str, values: list[str], form: Form) -> bytes:
-    convert = float if vr in ("FL", "FD") else int
-    try:
-        numbers = [convert(value) for value in values]
-        return struct.pack(f"{form.order}{len(numbers)}{NUMBERS[vr]}", *numbers)
-    except (ValueError, OverflowError, struct.error):
-        raise Unfit(f"the value is no number that {vr} holds") from None

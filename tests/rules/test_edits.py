@@ -86,6 +86,10 @@ def ct(samples):
 CASES: list[tuple[list[dict[str, Any]], Callable[[pydicom.Dataset], object], object]] = [
     ([{"set": {"InstitutionName": "Odd"}}], lambda ds: ds.InstitutionName, "Odd"),
     ([{"copy": {"from": "Columns", "to": "Rows"}}], lambda ds: ds.Rows, 128),
+    ([{"set": {"Rows": "256"}}], lambda ds: ds.Rows, 256),
+    ([{"set": {"SmallestImagePixelValue": "-5"}}], lambda ds: ds.SmallestImagePixelValue, -5),
+    ([{"set": {"DopplerCorrectionAngle": "-1.5"}}], lambda ds: ds.DopplerCorrectionAngle, -1.5),
+    ([{"set": {"SimpleFrameList": ["1", "2"]}}], lambda ds: list(ds.SimpleFrameList), [1, 2]),
     ([{"set": {"ImageType": ["DERIVED", "B"]}}], lambda ds: list(ds.ImageType), ["DERIVED", "B"]),
     ([{"set": {"StudyID": "{Modality}-{PatientID}"}}], lambda ds: ds.StudyID, "CT-1CT1"),
     ([{"set_if_missing": {"PatientID": "X"}}], lambda ds: ds.PatientID, "1CT1"),

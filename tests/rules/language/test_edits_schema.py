@@ -23,6 +23,8 @@ def read(text: str) -> tuple[Edit, ...]:
         ("set: {'0020,0010': '{AccessionNumber}'}", {"set": {"StudyID": "{AccessionNumber}"}}),
         ("set: {ImageType: [A, B]}", {"set": {"ImageType": "A\\B"}}),
         ("set: {StudyID: ''}", {"set": {"StudyID": ""}}),
+        ("set: {Rows: '256'}", {"set": {"Rows": "256"}}),
+        ("set: {Columns: 512}", {"set": {"Columns": "512"}}),
         ("remove: PatientComments", {"remove": ["PatientComments"]}),
         ("remove: [private, '(0019,10xx)']", {"remove": ["private", "(0019,10xx)"]}),
         ("upper: PatientID", {"upper": ["PatientID"]}),
@@ -44,7 +46,7 @@ def test_an_edit_as_it_is_typed(text: str, written: object) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("set: {Rows: many}", "no US value"),
+        ("set: {Rows: many}", "no US value, which Rows needs: a whole number from 0 to 65535"),
         ("set: {SliceThickness: '1,5'}", "no DS value"),
         ("set: {Modality: computed tomography}", "no CS value"),
         ("set: {PatientName: }", "a text is missing"),
@@ -68,6 +70,33 @@ def test_an_edit_that_could_not_work(text: str, says: str) -> None:
         read(text)
     assert says in str(caught.value)
     assert [problem.line for problem in caught.value.problems] == [2]
+
+
+NUMBERS = {
+    "Rows": ("0", "65535", ["-1", "65536", "1.5", "1_000", "0x10", "٣", "1\\-1"]),
+    "TagAngleSecondAxis": ("-32768", "32767", ["-32769", "32768"]),
+    "SmallestImagePixelValue": ("-32768", "65535", ["-32769", "65536"]),  # US or SS
+    "SimpleFrameList": ("1\\2", "4294967295", ["-1", "4294967296"]),
+    "ReferencePixelX0": ("-2147483648", "2147483647", ["2147483648"]),
+    "FileOffsetInContainer": ("0", "18446744073709551615", ["-1", "18446744073709551616"]),
+    "SelectorSVValue": ("-9223372036854775808", "9223372036854775807", ["9223372036854775808"]),
+    "RecommendedDisplayFrameRateInFloat": ("0.1", "-3.4e38", ["3.5e38", "1,5", "nan", "inf"]),
+    "DopplerCorrectionAngle": ("-1.5e300", "7", ["1e309", "much"]),
+}
+
+
+@pytest.mark.parametrize("keyword", NUMBERS)
+def test_numbers_in_the_range_of_their_vr_are_taken(keyword: str) -> None:
+    for number in ("", *NUMBERS[keyword][:2]):
+        read(f"set: {{{keyword}: '{number}'}}")
+        read(f"set_if_missing: {{{keyword}: '{number}'}}")
+
+
+@pytest.mark.parametrize("keyword", NUMBERS)
+def test_numbers_out_of_the_range_of_their_vr_are_refused(keyword: str) -> None:
+    for number in NUMBERS[keyword][2]:
+        with pytest.raises(DocumentError, match=f"value, which {keyword} needs: a (whole )?number"):
+            read(f"set: {{{keyword}: '{number}'}}")
 
 
 @pytest.mark.parametrize(
