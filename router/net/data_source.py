@@ -38,7 +38,7 @@ def length_of(data: DataSource) -> int:
 def even(data: DataSource) -> DataSource:
     """The same with a zero byte at the end if it has an odd number of bytes.
 
-    Fragments have an even length (PS3.8 annex E), and peers abort at others; a deflated data set may
+    Fragments have an even length (PS3.8 annex E), peers abort at others; a deflated data set may
     have been stored without its padding (PS3.5 A.5), a file may have been cut short.
     """
     return (*_pieces(data), b"\0") if length_of(data) % 2 else data

@@ -6,7 +6,14 @@ from pathlib import Path
 import pytest
 
 from router.net import data_source
-from router.net.data_source import BlockReader, DataSource, FileSlice, even, length_of, longest_block
+from router.net.data_source import (
+    BlockReader,
+    DataSource,
+    FileSlice,
+    even,
+    length_of,
+    longest_block,
+)
 from router.net.errors import DataSourceFailed
 
 
