@@ -20,30 +20,46 @@ _SOP_CLASS_UID = parse_path("SOPClassUID")
 _SOP_INSTANCE_UID = parse_path("SOPInstanceUID")
 
 
-def check_head(
-    fragments: Sequence[memoryview],
-    *,
-    transfer_syntax_uid: str,
-    sop_class_uid: str,
-    sop_instance_uid: str,
-) -> Answer | None:
-    """A refusal, or None where the first fragments contradict nothing that the command said."""
-    if transfer_syntax_uid == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
+class HeadCheck:
+    """Judges one data set once enough of it is there, wherever the network has cut it."""
+
+    __slots__ = ("_gathered", "_judged", "_sop_class_uid", "_sop_instance_uid", "_syntax")
+
+    def __init__(
+        self, *, transfer_syntax_uid: str, sop_class_uid: str, sop_instance_uid: str
+    ) -> None:
+        self._syntax = transfer_syntax_uid
+        self._sop_class_uid = sop_class_uid
+        self._sop_instance_uid = sop_instance_uid
+        self._gathered = b""
+        self._judged = transfer_syntax_uid == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
+
+    def look(self, fragments: Sequence[memoryview], *, last: bool) -> Answer | None:
+        """A refusal, or None where what came so far contradicts nothing that the command said.
+
+        `last`: no more fragments follow these.
+        """
+        if self._judged:
+            return None
+        if not self._gathered and fragments and len(fragments[0]) >= HEAD_BYTES:
+            head = bytes(fragments[0][:HEAD_BYTES])
+        else:
+            head = self._gathered = b"".join((self._gathered, *fragments))[:HEAD_BYTES]
+            if len(head) < HEAD_BYTES and not last:
+                return None
+        self._judged = True
+        return self._judge(head)
+
+    def _judge(self, head: bytes) -> Answer | None:
+        data_set = EncodedDataSet.read(head, self._syntax)
+        try:
+            found_class = data_set.values(_SOP_CLASS_UID)
+            found_instance = data_set.values(_SOP_INSTANCE_UID)
+        except MalformedDataSet as error:
+            # Cut off by our own limit is fine; an object whose first element makes no sense is not.
+            return MALFORMED if error.offset == 0 else None
+        if found_class and found_class != (self._sop_class_uid,):
+            return CLASS_MISMATCH
+        if found_instance and found_instance != (self._sop_instance_uid,):
+            return INSTANCE_MISMATCH
         return None
-    head = (
-        b"".join(fragments)[:HEAD_BYTES]
-        if len(fragments[0]) < HEAD_BYTES
-        else bytes(fragments[0][:HEAD_BYTES])
-    )
-    data_set = EncodedDataSet.read(head, transfer_syntax_uid)
-    try:
-        found_class = data_set.values(_SOP_CLASS_UID)
-        found_instance = data_set.values(_SOP_INSTANCE_UID)
-    except MalformedDataSet as error:
-        # Cut off by our own limit is fine; an object whose first element makes no sense is not.
-        return MALFORMED if error.offset == 0 else None
-    if found_class and found_class != (sop_class_uid,):
-        return CLASS_MISMATCH
-    if found_instance and found_instance != (sop_instance_uid,):
-        return INSTANCE_MISMATCH
-    return None

@@ -18,7 +18,7 @@ from router.dicom.part10 import FileMeta, encode_file_meta
 from router.dicom.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from router.ingress.answers import Answer
 from router.ingress.completion import PREAMBLE_LENGTH, Completion, encode_mark
-from router.ingress.head_check import check_head
+from router.ingress.head_check import HeadCheck
 from router.ledger import ReceivedObject
 from router.store import Spool
 
@@ -61,6 +61,11 @@ class Reception:
         self._received_at = time.time_ns() // 1_000_000
         self._started = time.monotonic()
         self._digest = xxhash.xxh3_128()
+        self._head_check = HeadCheck(
+            transfer_syntax_uid=transfer_syntax_uid,
+            sop_class_uid=sop_class_uid,
+            sop_instance_uid=sop_instance_uid,
+        )
         self.size = 0
         self.object_id, self._writer = spool.begin()
         self._head: bytes | None = self._encode_head()
@@ -88,14 +93,9 @@ class Reception:
         )
         return encode_file_meta(meta, _BLANK_PREAMBLE)
 
-    def check_head(self, fragments: Sequence[memoryview]) -> Answer | None:
-        """A refusal if the first fragments contradict the command that announced them."""
-        return check_head(
-            fragments,
-            transfer_syntax_uid=self._transfer_syntax_uid,
-            sop_class_uid=self._sop_class_uid,
-            sop_instance_uid=self._sop_instance_uid,
-        )
+    def check_head(self, fragments: Sequence[memoryview], *, last: bool) -> Answer | None:
+        """A refusal if the first bytes contradict the command that announced them."""
+        return self._head_check.look(fragments, last=last)
 
     def write(self, fragments: Sequence[memoryview]) -> None:
         """Append data-set bytes. OSError when the disk does not take them."""

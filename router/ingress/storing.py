@@ -140,7 +140,7 @@ class Storing:
                     return None
                 fragments.append(event.data)
                 if event.last:
-                    answer = answer or self._write(reception, fragments)
+                    answer = answer or self._write(reception, fragments, last=True)
                     fragments.clear()
                     break
             if answer is not None:
@@ -154,14 +154,15 @@ class Storing:
             if not kept:
                 reception.discard()
 
-    def _write(self, reception: Reception, fragments: list[memoryview]) -> Answer | None:
+    def _write(
+        self, reception: Reception, fragments: list[memoryview], *, last: bool = False
+    ) -> Answer | None:
         """Write, or say why the object is refused; the rest of it is then only read away."""
         if not fragments:
             return None
-        if reception.size == 0:
-            mismatch = reception.check_head(fragments)
-            if mismatch is not None:
-                return mismatch
+        mismatch = reception.check_head(fragments, last=last)
+        if mismatch is not None:
+            return mismatch
         try:
             reception.write(fragments)
         except OSError as error:
