@@ -6,9 +6,11 @@ with the reason: the routes that could be served are, and nothing half-edited ev
 
 from __future__ import annotations
 
+import errno
+import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection
@@ -21,6 +23,7 @@ from router.ledger import (
     DerivedObject,
     Identifiers,
     Ledger,
+    LedgerError,
     NewDelivery,
     ObjectState,
     RoutingResult,
@@ -40,6 +43,9 @@ from rules.verdict import Dispatch
 NO_ROUTE = "(on_no_match)"
 """Stands for a route where an unrouted object goes to a destination."""
 
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE})
+"""What passes, without a person's doing: the object stays received until there is room."""
+
 _ON_NO_MATCH = {"hold": ObjectState.UNROUTED, "discard": ObjectState.DISCARDED}
 
 log = get_logger("routing")
@@ -54,6 +60,16 @@ class Policy:
     loops: Loops
 
 
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """What comes of one object's routes, as they are gone through."""
+
+    derived: dict[str, DerivedObject] = field(default_factory=dict)  # by the key of the edits
+    deliveries: list[NewDelivery] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    claimed: set[str] = field(default_factory=set)  # destinations that a route has decided on
+
+
 class Routing:
     """Carries received objects from the ledger to deliveries. Safe to use from many threads."""
 
@@ -65,6 +81,8 @@ class Routing:
         self._spool = spool
         self._rules = rules
         self._policy = policy
+        self._mutex = threading.Lock()
+        self._unrecorded: set[str] = set()
 
     def route(self, object_ids: Sequence[str]) -> frozenset[str]:
         """Decide on these objects; the destinations that have new deliveries.
@@ -77,16 +95,14 @@ class Routing:
             known = objects.by_ids(connection, object_ids)
             batch = [stored for stored in known if stored.state is ObjectState.RECEIVED]
             looping = self._looping(connection, batch)
-        results = [self._route_one(stored, table, looping=stored.id in looping) for stored in batch]
-        with self._ledger.write() as connection:
-            recorded = objects.record_routing(connection, results)
-        # Only now: what a failed transaction leaves behind is for the restart scan to remove.
-        self._spool.settled(item.id for result in results for item in result.derived)
+            self._unmake_unrecorded(connection)
+        results = self._decide_all(batch, table, looping)
+        recorded = self._record(results)
         took = (time.monotonic() - started) / max(1, len(results))
         destinations: set[str] = set()
         for result in results:
             if result.object_id not in recorded:  # another worker was faster
-                self._spool.store.delete(item.id for item in result.derived)
+                self._unmake(item.id for item in result.derived)
                 continue
             metrics.OBJECTS_ROUTED.labels(result.state.value).inc()
             metrics.ROUTE_SECONDS.observe(took)
@@ -99,6 +115,58 @@ class Routing:
         with self._ledger.write() as connection:
             objects.record_routing(connection, [result])
         metrics.OBJECTS_ROUTED.labels(result.state.value).inc()
+
+    def _decide_all(
+        self, batch: Sequence[StoredObject], table: RouteTable, looping: Container[str]
+    ) -> list[RoutingResult]:
+        """A result for each object but those for whose edited copies the disk has no room."""
+        results: list[RoutingResult] = []
+        without_room = 0
+        try:
+            for stored in batch:
+                try:
+                    results.append(self._route_one(stored, table, looping=stored.id in looping))
+                except OSError as error:
+                    if error.errno not in _NO_ROOM:
+                        raise
+                    without_room += 1
+        except BaseException:
+            self._unmake(item.id for result in results for item in result.derived)
+            raise
+        if without_room:
+            log.error("no room for edited copies; the sweep rings again", objects=without_room)
+        return results
+
+    def _record(self, results: Sequence[RoutingResult]) -> set[str]:
+        derived = [item.id for result in results for item in result.derived]
+        try:
+            with self._ledger.write() as connection:
+                recorded = objects.record_routing(connection, results)
+        except LedgerError:
+            # It may have been recorded all the same, when only the answer was lost.
+            with self._mutex:
+                self._unrecorded.update(derived)
+            raise
+        self._spool.settled(derived)
+        return recorded
+
+    def _unmake_unrecorded(self, connection: Connection) -> None:
+        """Delete what was derived while the ledger could not be written, unless it is in it.
+
+        Otherwise each new attempt would leave its copies on the disk until the next start.
+        """
+        with self._mutex:
+            unsure, self._unrecorded = self._unrecorded, set()
+        if unsure:
+            known = {stored.id for stored in objects.by_ids(connection, sorted(unsure))}
+            self._spool.settled(known)
+            self._unmake(unsure - known)
+
+    def _unmake(self, derived: Iterable[str]) -> None:
+        """Delete derived objects that are in nobody's books."""
+        ids = list(derived)
+        self._spool.store.delete(ids)
+        self._spool.settled(ids)
 
     def _looping(self, connection: Connection, batch: Sequence[StoredObject]) -> frozenset[str]:
         """Ids of objects whose SOP instance has come so often that routers seem to circle it."""
@@ -143,29 +211,40 @@ class Routing:
         verdict = match(table, header.facts)
         if verdict.unrouted:
             return self._unrouted(stored, table, known_as)
-        derived: dict[str, DerivedObject] = {}
-        deliveries: dict[str, NewDelivery] = {}
-        failures: list[str] = []
-        for dispatch in verdict.dispatches:
-            try:
-                payload_id = self._payload(stored, header, dispatch, derived)
-            except (EditFailed, MalformedDataSet) as error:
-                log.warning("edit failed", object_id=stored.id, route=dispatch.route)
-                failures.append(f"{dispatch.route}: {error}")
-                continue
-            for destination in dispatch.destinations:
-                # Two routes to one destination: the first in the list decides.
-                deliveries.setdefault(destination, _delivery(dispatch, destination, payload_id))
+        made = _Made()
+        try:
+            for dispatch in verdict.dispatches:
+                self._dispatch(stored, header, dispatch, made)
+        except BaseException:
+            self._unmake(item.id for item in made.derived.values())
+            raise
         return RoutingResult(
             object_id=stored.id,
-            state=ObjectState.HELD if failures else ObjectState.ROUTED,
-            reason="edit_failed" if failures else None,
+            state=ObjectState.HELD if made.failures else ObjectState.ROUTED,
+            reason="edit_failed" if made.failures else None,
             identifiers=known_as,
             rules_version=table.version,
-            derived=tuple(derived.values()),
-            deliveries=tuple(deliveries.values()),
-            detail="; ".join(failures) or None,
+            derived=tuple(made.derived.values()),
+            deliveries=tuple(made.deliveries),
+            detail="; ".join(made.failures) or None,
         )
+
+    def _dispatch(
+        self, stored: StoredObject, header: Header, dispatch: Dispatch, made: _Made
+    ) -> None:
+        """One route's deliveries. Two routes to one destination: the first in the list decides."""
+        destinations = [name for name in dispatch.destinations if name not in made.claimed]
+        if not destinations:
+            return
+        # Also where the edit fails: what a later route would send there is not what was wanted.
+        made.claimed.update(destinations)
+        try:
+            payload_id = self._payload(stored, header, dispatch, made.derived)
+        except (EditFailed, MalformedDataSet) as error:
+            log.warning("edit failed", object_id=stored.id, route=dispatch.route)
+            made.failures.append(f"{dispatch.route}: {error}")
+            return
+        made.deliveries.extend(_delivery(dispatch, name, payload_id) for name in destinations)
 
     def _payload(
         self,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from router.ledger import Identifiers, StoredObject
-from router.store import Store
+from router.store import Store, StoredFile
 from rules.encoded import EncodedDataSet, MalformedDataSet
 from rules.facts import Facts, FileFacts, SourceFacts
 from rules.tags import AttributePath, parse_path
@@ -33,10 +33,7 @@ class Header:
 @contextmanager
 def open_header(store: Store, stored: StoredObject) -> Iterator[Header]:
     """Map the file and present it to the rules. OSError if the store does not have it."""
-    with (
-        store.open(stored.id) as file,
-        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
-    ):
+    with store.open(stored.id) as file, _mapped(file) as content:
         data_set = EncodedDataSet.read(
             content, stored.transfer_syntax_uid, offset=stored.data_set_offset
         )
@@ -44,6 +41,17 @@ def open_header(store: Store, stored: StoredObject) -> Iterator[Header]:
             yield Header(data_set=data_set, facts=_facts(data_set, stored))
         finally:
             data_set.close()
+
+
+@contextmanager
+def _mapped(file: StoredFile) -> Iterator[mmap.mmap]:
+    content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    try:
+        yield content
+    finally:
+        # An error on its way up still has views in its traceback: the last of them unmaps it.
+        with suppress(BufferError):
+            content.close()
 
 
 def _facts(data_set: EncodedDataSet, stored: StoredObject) -> Facts:
