@@ -36,9 +36,11 @@ class RouterUnderTest:
         *,
         destinations: Sequence[Mapping[str, object]],
         routes: Sequence[Mapping[str, object]],
+        ledger_file: Path | None = None,
         **settings: object,
     ) -> None:
         self.folder = folder
+        self.ledger_file = ledger_file or folder / "var" / "ledger.db"
         self.port = free_port()
         self.metrics_port = free_port()
         self._runs = 0
@@ -48,6 +50,7 @@ class RouterUnderTest:
             "destinations": list(destinations),
             "free_space": {"low": "50MB", "high": "60MB"},
             "metrics": {"port": self.metrics_port},
+            "ledger": f"sqlite:///{self.ledger_file}",
             **settings,
         }
         (folder / "site.yaml").write_text(yaml.safe_dump(site))
@@ -94,7 +97,7 @@ class RouterUnderTest:
     def ask(self, sql: str, *values: object) -> list[tuple[object, ...]]:
         """Read the ledger from outside."""
         with sqlite3.connect(
-            f"file:{self.folder}/var/ledger.db?mode=ro", uri=True, timeout=30
+            f"file:{self.ledger_file}?mode=ro", uri=True, timeout=30
         ) as connection:
             rows = connection.execute(sql, values).fetchall()
         connection.close()
