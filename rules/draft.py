@@ -18,6 +18,8 @@ from rules.encoded_values import is_creator, is_legible, private_vr, standard_vr
 from rules.encoded_writing import Unfit, encode_element, encode_item, encode_value
 from rules.tags import Tag, TagPattern
 
+SIGNATURES = (0x4FFE0001, 0xFFFAFFFA)
+"""MAC Parameters Sequence, Digital Signatures Sequence."""
 VITAL = frozenset({0x00080005, 0x00080016, 0x00080018, 0x0020000D, 0x0020000E})
 
 
@@ -167,6 +169,17 @@ class Draft:
         else:
             self._appended[tag] = encode_item(body, form)
 
+    def drop_signatures(self) -> None:
+        """Take out the digital signatures of each level that changed: they sign what is not there
+        any more (PS3.3 C.12.1.1.3.1)."""
+        for items in self._items.values():
+            for item in items:
+                item.drop_signatures()
+        if any(map(_can_be_signed, self.changed())):
+            for tag in SIGNATURES:
+                if tag in self.level.entries or self.level.holds_later(tag):
+                    self._remove(tag)
+
     def changed(self) -> list[int]:
         """The tags at this level that are not as in the source."""
         below = [tag for tag, items in self._items.items() if any(map(Draft.changed, items))]
@@ -273,3 +286,8 @@ class Draft:
 
 
 _OPAQUE = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ"})
+
+
+def _can_be_signed(tag: int) -> bool:
+    """Group lengths, the signatures themselves and trailing padding cannot."""
+    return bool(tag & 0xFFFF) and tag not in SIGNATURES and tag != 0xFFFCFFFC

@@ -56,12 +56,14 @@ def apply_edits(
     """The data set with the edits done in order, each seeing what those before it did.
 
     EditFailed where one cannot be carried out, MalformedDataSet where the header makes no sense.
+    Digital signatures do not outlast a change of what they may sign.
     With a Recording, the previous values go into the Original Attributes Sequence.
     """
     data_set.root.complete()
     draft = Draft(data_set, data_set.root, data_set.charset)
     for edit in edits:
         _apply(edit, draft)
+    draft.drop_signatures()
     changed = draft.changed()
     if record is not None and changed:
         record_originals(draft, record, changed)

@@ -113,6 +113,23 @@ class Level:
         self._go_past_pixels()
         self.complete()
 
+    def holds_later(self, tag: int) -> bool:
+        """Whether an element stands in what is not read yet, pixel data aside. Where damage is in
+        the way it cannot be told, and the level stays as readable as it was."""
+        rest = Level(
+            self.source,
+            self.position,
+            self._limit,
+            self.form,
+            depth=self.depth,
+            is_defined=self.is_defined,
+        )
+        rest.ends = self.ends
+        try:
+            return rest.find(tag) is not None
+        except MalformedDataSet:
+            return False
+
     def in_order(self) -> list[tuple[int, Element]]:
         """All elements as they stand in the source, those with a repeated tag, too."""
         every = [(tag, Element._make(entry)) for tag, entry in self.entries.items()]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -185,3 +187,91 @@ def test_an_edit_in_every_item_keeps_the_lengths_right(samples):
     after, _ = edit(samples["rtplan.dcm"], {"set": {"BeamSequence.BeamName": "Field and more"}})
     assert [beam.BeamName for beam in after.BeamSequence] == ["Field and more"]
     assert len(after.BeamSequence[0].ControlPointSequence) == 2
+
+
+SIGNING = (0x4FFE0001, 0xFFFAFFFA)
+
+
+def sign(data_set):
+    """As a signing station leaves a data set, at the ends of which the sequences stand."""
+    for tag in SIGNING:
+        item = pydicom.Dataset()
+        item.MACIDNumber = 1
+        data_set.add_new(tag, "SQ", [item])
+
+
+@pytest.fixture(params=["CT_small.dcm", "JPEG2000.dcm", "MR_small_bigendian.dcm", "rtplan.dcm"])
+def signed(request, samples):
+    """Native pixel data, encapsulated, big endian, none; signatures lie behind it."""
+    sample = samples[request.param]
+    data_set = sample.decoded()
+    sign(data_set)
+    return written(sample, data_set)
+
+
+def written(sample, data_set):
+    """The sample with another data set."""
+    file = io.BytesIO()
+    pydicom.dcmwrite(file, data_set, enforce_file_format=True)
+    content = file.getvalue()
+    meta_length = int.from_bytes(content[140:144], "little")
+    return replace(sample, content=content, offset=144 + meta_length)
+
+
+def signatures(data_set):
+    return [tag for tag in SIGNING if tag in data_set]
+
+
+def test_a_change_takes_the_signatures_with_it(signed):
+    assert signatures(signed.decoded()) == list(SIGNING)
+    after, result = edit(signed, {"set": {"PatientID": "EH-1"}}, record=WHEN)
+    assert signatures(after) == []
+    assert result.changed == ("PatientID", "MACParametersSequence", "DigitalSignaturesSequence")
+    (item,) = after.OriginalAttributesSequence
+    assert signatures(item.ModifiedAttributesSequence[0]) == list(SIGNING)
+    before = signed.decoded()
+    assert after.get("PixelData") == before.get("PixelData")
+    dropped = (*SIGNING, 0x00100020, 0x04000561)
+    assert in_json(after, *dropped) == in_json(before, *dropped)
+
+
+def test_without_a_change_signatures_hold(signed):
+    same = str(signed.decoded().SOPInstanceUID)
+    after, result = edit(signed, {"set": {"SOPInstanceUID": same}}, {"remove": "LabelText"})
+    assert result.changed == ()
+    assert signatures(after) == list(SIGNING)
+
+
+def test_what_cannot_be_signed_can_change(signed):
+    after, _ = edit(signed, {"remove": "(fffc,xxxx)"})
+    assert signatures(after) == list(SIGNING)
+    after, result = edit(signed, {"remove": "(fffa,xxxx)"})
+    assert signatures(after) == [SIGNING[0]]
+    assert result.changed == ("DigitalSignaturesSequence",)
+
+
+def test_signatures_of_items_go_where_the_item_changed(samples):
+    data_set = samples["rtplan.dcm"].decoded()
+    sign(data_set.BeamSequence[0])
+    sign(data_set.FractionGroupSequence[0])
+    after, _ = edit(
+        written(samples["rtplan.dcm"], data_set), {"set": {"BeamSequence.BeamName": "x"}}
+    )
+    assert signatures(after.BeamSequence[0]) == []
+    assert signatures(after.FractionGroupSequence[0]) == list(SIGNING)
+
+
+def test_damage_behind_the_header_is_no_reason_to_hold(samples):
+    sample = samples["CT_small.dcm"]
+    cut = replace(sample, content=sample.content[:-5000])
+    _, result = edit(cut, {"set": {"PatientID": "EH-1"}})
+    assert result.changed == ("PatientID",)
+
+
+def test_a_signature_before_damage_cannot_be_taken_out(samples):
+    sample = samples["CT_small.dcm"]
+    data_set = sample.decoded()
+    sign(data_set)
+    signed = written(sample, data_set)
+    with pytest.raises(MalformedDataSet):
+        edit(replace(signed, content=signed.content[:-30]), {"set": {"PatientID": "EH-1"}})
