@@ -88,6 +88,11 @@ DESTINATION_ASSOCIATIONS = Counter(
     "Associations asked for, by whether and why not they were accepted.",
     ["destination", "outcome"],
 )
+DESTINATION_ASSOCIATIONS_OPEN = Gauge(
+    "dicom_router_destination_associations_open",
+    "Associations open now, at work or kept for what comes next.",
+    ["destination"],
+)
 DESTINATION_UP = Gauge(
     "dicom_router_destination_up",
     "1: deliveries flow; 0: down, one probe at a time.",

@@ -12,6 +12,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
+from router import metrics
 from router.dicom.commands import CStoreRsp
 from router.egress.contexts import MOST_CONTEXTS, Negotiated, Pair
 from router.egress.suspects import Suspects
@@ -157,6 +158,7 @@ class Pool:
                 if decision.use is not None or decision.may_open:
                     shelf.lent += 1
                     shelf.at_work += decision.use is not None
+                self._show(key[0])
             for line in decision.close:
                 line.association.release()
             if decision.use is None:
@@ -173,6 +175,7 @@ class Pool:
         """The line that `borrow` made room for is open and at work."""
         with self._lock:
             self._shelves[key].at_work += 1
+            self._show(key[0])
 
     def not_opened(self, key: Key) -> None:
         """The line that `borrow` made room for could not be had: its place is free."""
@@ -188,6 +191,7 @@ class Pool:
             if keeps:
                 line.idle_since = self._clock()
                 self._shelves[key].idle.append(line)
+            self._show(key[0])
         if not keeps:
             line.association.release()
 
@@ -195,6 +199,7 @@ class Pool:
         """A line at work has ended: its place is free."""
         with self._lock:
             self._leave(key)
+            self._show(key[0])
 
     def at_work(self, key: Key) -> int:
         """How many lines are open and lent."""
@@ -242,7 +247,13 @@ class Pool:
                 shelf.idle = [line for line in shelf.idle if not wanted(key, line)]
                 if not shelf.idle and not shelf.lent:
                     del self._shelves[key]
+                self._show(key[0])
         return taken
+
+    def _show(self, name: str) -> None:
+        shelves = [shelf for key, shelf in self._shelves.items() if key[0] == name]
+        count = sum(len(shelf.idle) + shelf.at_work for shelf in shelves)
+        metrics.DESTINATION_ASSOCIATIONS_OPEN.labels(name).set(count)
 
 
 def _idle_since(line: Line) -> float:

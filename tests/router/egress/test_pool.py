@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from prometheus_client import REGISTRY
 
+from router import metrics
 from router.egress.contexts import MOST_CONTEXTS, Negotiated
 from router.egress.pool import Keep, Line, Memory, Pool, WindowFull, plan
 
@@ -100,6 +102,12 @@ def test_a_plan_never_exceeds_the_window(idle, lent, window, now):
     assert len({id(one) for one in decision.close}) == len(decision.close)
 
 
+def open_gauge():
+    """What Prometheus is told of open associations."""
+    name = "dicom_router_destination_associations_open"
+    return REGISTRY.get_sample_value(name, {"destination": KEY[0]}) or 0
+
+
 class PoolMachine(RuleBasedStateMachine):
     """Any course of borrowing, returning, losing and waiting keeps the window."""
 
@@ -109,6 +117,7 @@ class PoolMachine(RuleBasedStateMachine):
         self.pool = Pool(clock=lambda: self.now)
         self.lent: list[Any] = []
         self.all: list[Any] = []
+        metrics.DESTINATION_ASSOCIATIONS_OPEN.clear()
 
     @rule(pair=st.sampled_from([CT, MR]), fails=st.booleans())
     def borrow(self, pair, fails):
@@ -155,6 +164,7 @@ class PoolMachine(RuleBasedStateMachine):
         assert len(alive) <= KEEP.window
         assert all(not one.association.ended for one in self.lent)
         assert self.pool.at_work(KEY) == len(self.lent)
+        assert open_gauge() == len(alive)
         assert (
             repr(self.pool) == f"<Pool: {len(alive) - len(self.lent)} idle, {len(self.lent)} lent>"
         )
@@ -183,6 +193,8 @@ def test_settings_that_changed_get_no_line_of_the_old_ones():
     pool = Pool()
     kept(pool, line(KEEP), ("pacs", "old host"))
     assert pool.borrow(("pacs", "new host"), KEEP, takes(CT)) is None
+    pool.opened(("pacs", "new host"))
+    assert open_gauge() == 2  # the old one ages until it is released
 
 
 def test_reaping_does_not_wait_for_a_peer_that_does_not_answer():
@@ -217,6 +229,7 @@ def test_a_closed_pool_keeps_nothing():
     pool.give(KEY, lent)
     assert (idle.association.ended, lent.association.ended) == ("released", "released")
     assert repr(pool) == "<Pool: 0 idle, 0 lent>"
+    assert open_gauge() == 0
 
 
 @pytest.mark.parametrize("count", [1, MOST_CONTEXTS, 3 * MOST_CONTEXTS])
