@@ -61,14 +61,16 @@ def _build(site: Site) -> Embedded:
 
 def _greet(embedded: Embedded) -> None:
     """Say where we listen and what to type next; the last line says that all is up."""
+    from router.config import warnings
+
     for listener in embedded.site.listeners:
         port = embedded.ingress.acceptors[listener.name].port
         tls = " (TLS)" if listener.tls else ""
         typer.echo(f"listening as {listener.ae_title} on {listener.bind}:{port}{tls}")
     for destination in embedded.site.destinations:
         typer.echo(f"destination {destination.name} ({destination.kind})")
-    if not embedded.site.sources:
-        typer.echo("warning: no `sources` are listed: anyone may send", err=True)
+    for warning in warnings(embedded.site):
+        typer.echo(f"warning: {warning}", err=True)
     typer.echo("ready")
     sys.stdout.flush()
 
