@@ -25,11 +25,14 @@ class RoutingTask:
         self._broker = broker
 
     def __call__(self, ticket: RoutingTicket) -> None:
-        for pause in LEDGER_PAUSES:
+        for pause in (*LEDGER_PAUSES, None):
             try:
                 self._ring(self._route(ticket))
                 return
             except LedgerUnavailable as error:
+                if pause is None:
+                    log.warning("ledger away; the sweep rings again", reason=str(error))
+                    return
                 log.warning("ledger away; routing waits", reason=str(error))
                 time.sleep(pause)
 

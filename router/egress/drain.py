@@ -6,6 +6,7 @@ back. Whoever rang the bell rings again when something is left due.
 """
 
 import secrets
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -33,6 +34,8 @@ class DrainResult:
 
 
 USUAL = Timing()
+AWAY_SECONDS = 0.2
+"""How often a ledger that is away is asked whether it is back."""
 NOTHING_DONE = DrainResult(delivered=0, left_due=False)
 
 
@@ -66,7 +69,8 @@ def drain(
         run.work(batch)
     except BaseException:
         channel.close()
-        tenure.abandon()
+        # Otherwise the destination would get nothing until leases and slot have run out.
+        tenure.abandon(_patience(timing, stop))
         raise
     left = not run.in_vain and _left_due(destination, ledger)
     return DrainResult(delivered=recorder.delivered, left_due=left)
@@ -86,6 +90,16 @@ def _channel(destination: Destination, store: Store, pool: Pool) -> Channel:
         return FolderChannel(destination.folder, store)
     assert destination.dicom is not None  # a destination is one of both
     return DicomChannel(destination, destination.dicom, store, pool)
+
+
+def _patience(timing: Timing, stop: Callable[[], bool]) -> Callable[[], bool]:
+    until = timing.clock() + timing.patience
+
+    def wait() -> bool:
+        time.sleep(AWAY_SECONDS)
+        return timing.clock() < until and not stop()
+
+    return wait
 
 
 def _left_due(destination: Destination, ledger: Ledger) -> bool:

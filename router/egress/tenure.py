@@ -7,7 +7,6 @@ that would otherwise wait for a slow object to end.
 
 import threading
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 
 from sqlalchemy import Connection
 
@@ -157,13 +156,22 @@ class Tenure:
             destinations.mark_down(connection, name, reason, 0)
         destinations.free_slot(connection, name, self.slot, self._owner)
 
-    def abandon(self) -> None:
-        """After a failure of our own: give back what can be, the rest runs out by itself."""
+    def abandon(self, wait: Callable[[], bool] = lambda: False) -> None:
+        """After a failure of our own: give back what can be, the rest runs out by itself.
+
+        `wait` is called while the ledger is away, and says whether to try once more.
+        """
         with self._mutex:
             ids = sorted(self._in_hand)
-        with suppress(LedgerError), self._ledger.write() as connection:
-            deliveries.give_back(connection, self._owner, ids)
-            self.end(connection)
+        while True:
+            try:
+                with self._ledger.write() as connection:
+                    deliveries.give_back(connection, self._owner, ids)
+                    self.end(connection)
+            except LedgerError:
+                if wait():
+                    continue
+            return
 
 
 class Keeper:

@@ -69,3 +69,26 @@ def test_a_ledger_that_stays_away_ends_the_drain_and_nothing_is_lost(house, scp)
     house.drain(pacs(peer.port))
     assert house.states() == {"delivered": 5}
     assert set(peer.arrived) == set(uids)
+
+
+def test_a_drain_that_failed_gives_back_what_it_has_once_the_ledger_is_there_again(house, scp):
+    """Its leases would keep the destination waiting until they have run out."""
+    peer = scp()
+    house.owe("pacs", *(small() for _ in range(5)))
+    ledger = house.ledger
+    house.ledger = absent = Absent(ledger)
+    absent.returns_after = 3
+
+    def fail() -> bool:
+        if peer.arrived and not absent.refused:
+            absent.away = True
+            raise LedgerUnavailable("away")
+        return False
+
+    with pytest.raises(LedgerUnavailable):
+        house.drain(pacs(peer.port), stop=fail)
+    assert absent.refused == 3
+    house.ledger = ledger
+    assert set(house.states()) <= {"waiting", "leased"}
+    assert house.states()["waiting"] == 4
+    assert house.slots_taken() == 0
