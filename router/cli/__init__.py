@@ -16,7 +16,7 @@ COMMANDS = {
     "config": "Check a site's file, or write the JSON Schema of one.",
     "rules": "Check rules, run their tests, explain what they do with an object.",
     "db": "Bring the ledger's schema up to date, or check that it is.",
-    "queue": "What is owed to which destination, and since when; retry, hold, release, cancel.",
+    "queue": "What is owed to which destination, and since when; what to do about it.",
     "trace": "Everything known about an object: received, routed, edited, tried, delivered.",
     "echo": "Ask a destination whether it answers (C-ECHO).",
     "send": "Send files and folders to a Storage SCP.",

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from router.cli import queue_steering
+from router.cli import queue_objects, queue_steering
 from router.cli.histories import say_traced, traced_json, with_explanations
 from router.cli.options import (
     ConfigOption,
@@ -33,13 +33,12 @@ from router.cli.queue_filters import (
 )
 from router.cli.queue_views import (
     say_next_page,
-    say_objects,
     say_queue,
     say_summary,
     summary_json,
 )
 from router.cli.render import plain, say_json
-from router.ledger import DeliveryFilter, ObjectState, destinations, queries
+from router.ledger import DeliveryFilter, destinations, queries
 
 app = typer.Typer(add_completion=False)
 
@@ -127,26 +126,5 @@ def show(
         fail(Exit.FAILED, f"there is no delivery {', '.join(map(str, missing))}")
 
 
-@app.command("objects")
-def objects_(
-    ctx: typer.Context,
-    state: Annotated[ObjectState, typer.Argument(help="The state they are in.")],
-    limit: LimitOption = 50,
-    after: Annotated[str, typer.Option(help="Go on after this object.")] = "",
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """List objects in one state: `unrouted`, `held` and `failed` ones wait for a person."""
-    config, as_json = own_or_group(ctx, config, as_json)
-    with open_ledger(open_site(config)) as ledger, ledger.read() as connection:
-        listed = queries.objects_in(connection, state, limit=limit, after=after)
-    if as_json:
-        say_json(plain(listed))
-        return
-    say_objects(listed)
-    if listed:
-        say_next_page(listed[-1].id, len(listed), limit)
-
-
-for name, command in queue_steering.COMMANDS.items():
+for name, command in (queue_steering.COMMANDS | queue_objects.COMMANDS).items():
     app.command(name)(command)

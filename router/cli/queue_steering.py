@@ -1,4 +1,4 @@
-"""What a person does about the queue: retry, hold, release, cancel; stop, start; reroute.
+"""What a person does about the queue: retry, hold, release, cancel; stop, start.
 
 Each changes rows in batches, every batch a transaction of its own, and leaves a line of history
 with the person's name. Deliveries under way are left alone.
@@ -40,16 +40,13 @@ from router.config import Site
 from router.ledger import (
     DeliveryFilter,
     Ledger,
-    ObjectState,
     deliveries,
     destinations,
-    objects,
     queries,
 )
 
 AllOption = Annotated[bool, typer.Option("--all", help="All of them, in place of a filter.")]
 DestinationArgument = Annotated[str, typer.Argument(help="The destination's name.")]
-WAIT_FOR_A_PERSON = (ObjectState.UNROUTED, ObjectState.HELD, ObjectState.FAILED)
 PAGE = 500
 BATCH = 5000
 """Rows changed in one transaction: well under a second of the write lock."""
@@ -87,7 +84,7 @@ def _steering(change: Change, done: str, words: str, *, asks: bool = False) -> C
         if restricts(wanted) == everything:
             fail(Exit.USAGE, "say which deliveries, or --all; not both")
         changed = _steer(open_site(config), change, wanted, ask=asks and not yes)
-        _say_changed(done, changed, as_json, "delivery")
+        say_changed(done, changed, as_json, "delivery")
 
     command.__doc__ = words
     return command
@@ -114,7 +111,7 @@ def _apply(ledger: Ledger, change: Change, wanted: DeliveryFilter) -> int:
         # Not until nothing is left: a running router may make more of them meanwhile.
         if now < BATCH:
             return changed
-        _progress(changed)
+        say_progress(changed)
 
 
 def _ask(ledger: Ledger, wanted: DeliveryFilter) -> None:
@@ -173,47 +170,6 @@ def _set_held(
         typer.echo(f"{name}: {'stopped' if held else 'started'}")
 
 
-def reroute(
-    ctx: typer.Context,
-    ids: Annotated[
-        list[str] | None, typer.Argument(metavar="OBJECT", help="Ids of objects.")
-    ] = None,
-    state: Annotated[
-        ObjectState | None, typer.Option("--state", "-s", help="All unrouted, held or failed.")
-    ] = None,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Give unrouted, held and failed objects back to the rules, as these are now."""
-    config, as_json = own_or_group(ctx, config, as_json)
-    if bool(ids) == (state is not None):
-        fail(Exit.USAGE, "name objects, or a state with --state; not both")
-    if state is not None and state not in WAIT_FOR_A_PERSON:
-        fail(Exit.USAGE, f"{state.value} objects wait for nobody: unrouted, held or failed ones do")
-    with open_ledger(open_site(config)) as ledger:
-        changed = _reroute_ids(ledger, ids) if ids else 0
-        if state is not None:
-            changed = _reroute_state(ledger, state)
-    _say_changed("rerouted", changed, as_json, "object")
-
-
-def _reroute_ids(ledger: Ledger, ids: list[str]) -> int:
-    with ledger.write() as connection:
-        return objects.route_again(connection, ids)
-
-
-def _reroute_state(ledger: Ledger, state: ObjectState) -> int:
-    changed, after = 0, ""
-    while True:
-        with ledger.write() as connection:
-            page = queries.objects_in(connection, state, limit=PAGE, after=after)
-            changed += objects.route_again(connection, [item.id for item in page])
-        if len(page) < PAGE:
-            return changed
-        after = page[-1].id
-        _progress(changed)
-
-
 def operator() -> str:
     """Who does this, for the history."""
     try:
@@ -222,12 +178,14 @@ def operator() -> str:
         return "cli"
 
 
-def _progress(changed: int) -> None:
+def say_progress(changed: int) -> None:
+    """How far it is, where a person waits."""
     if sys.stderr.isatty():
         typer.echo(f"\r{changed} …", err=True, nl=False)
 
 
-def _say_changed(done: str, changed: int, as_json: bool, what: str) -> None:
+def say_changed(done: str, changed: int, as_json: bool, what: str) -> None:
+    """How many there were; the end of the command if there were none."""
     if as_json:
         say_json({"done": done, "changed": changed})
     else:
@@ -252,5 +210,4 @@ COMMANDS: dict[str, Callable[..., None]] = {
     ),
     "stop": stop,
     "start": start,
-    "reroute": reroute,
 }

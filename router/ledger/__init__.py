@@ -12,7 +12,7 @@ from router.ledger.deliveries import DeliveryOutcome, LeasedDelivery
 from router.ledger.destinations import Health
 from router.ledger.engine import Ledger
 from router.ledger.errors import LedgerError, LedgerRefused, LedgerUnavailable, SchemaOutdated
-from router.ledger.interventions import DeliveryFilter
+from router.ledger.interventions import DeliveryFilter, ObjectFilter
 from router.ledger.models import PRIORITIES, DeliveryState, ObjectState
 from router.ledger.objects import ReceivedObject, StoredObject
 from router.ledger.verdicts import DerivedObject, Identifiers, NewDelivery, RoutingResult
@@ -31,6 +31,7 @@ __all__ = [
     "LedgerRefused",
     "LedgerUnavailable",
     "NewDelivery",
+    "ObjectFilter",
     "ObjectState",
     "ReceivedObject",
     "RoutingResult",

@@ -1,25 +1,35 @@
-"""What a person does to deliveries: retry, hold, release, cancel; each leaves a line of history.
+"""What a person does to deliveries (retry, hold, release, cancel) and to objects (discard).
 
-Every call changes at most `limit` rows, so that no transaction is long; whatever it changed is no
-longer chosen by the same filter, so call it (each time in a transaction of its own) until it
-returns 0. Leased deliveries are under way and are left alone.
+Each leaves a line of history. Every call changes at most `limit` rows, so that no transaction is
+long; whatever it changed is no longer chosen by the same filter, so call it (each time in a
+transaction of its own) until it returns 0. Leased deliveries are under way and are left alone.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    TextClause,
     Update,
     bindparam,
+    exists,
     insert,
     select,
     update,
 )
 
-from router.ledger.models import DELIVERIES, DELIVERY_EVENTS, OBJECTS, DeliveryState
+from router.ledger.models import (
+    DELIVERIES,
+    DELIVERY_EVENTS,
+    OBJECT_EVENTS,
+    OBJECTS,
+    DeliveryState,
+    ObjectState,
+)
 from router.ledger.settling import settle
-from router.ledger.statements import CHUNK, NOTHING, NOW, OPEN, constant
+from router.ledger.statements import CHUNK, LEASED, NOTHING, NOW, OPEN, UNFINISHED, constant
 from router.ledger.texts import bounded
 
 LIMIT = 5000
@@ -123,22 +133,22 @@ _CANCEL = _Change(
 
 def retry(conn: Connection, chosen: DeliveryFilter, *, by: str, limit: int = LIMIT) -> int:
     """Make held and failed deliveries due at once, and those that wait for a later attempt."""
-    return len(_apply(conn, _RETRY, chosen, by, limit))
+    return len(_apply(conn, _RETRY, chosen.conditions(), by, limit))
 
 
 def hold(conn: Connection, chosen: DeliveryFilter, *, by: str, limit: int = LIMIT) -> int:
     """Keep waiting deliveries back until they are released."""
-    return len(_apply(conn, _HOLD, chosen, by, limit))
+    return len(_apply(conn, _HOLD, chosen.conditions(), by, limit))
 
 
 def release(conn: Connection, chosen: DeliveryFilter, *, by: str, limit: int = LIMIT) -> int:
     """Make held deliveries due."""
-    return len(_apply(conn, _RELEASE, chosen, by, limit))
+    return len(_apply(conn, _RELEASE, chosen.conditions(), by, limit))
 
 
 def cancel(conn: Connection, chosen: DeliveryFilter, *, by: str, limit: int = LIMIT) -> int:
     """Give up deliveries that are not under way; what nobody is owed is forgotten in time."""
-    cancelled = _apply(conn, _CANCEL, chosen, by, limit)
+    cancelled = _apply(conn, _CANCEL, chosen.conditions(), by, limit)
     settle(conn, cancelled.values())
     return len(cancelled)
 
@@ -147,12 +157,16 @@ _EVENTS = insert(DELIVERY_EVENTS).values(at=NOW)
 
 
 def _apply(
-    conn: Connection, change: _Change, chosen: DeliveryFilter, by: str, limit: int
+    conn: Connection,
+    change: _Change,
+    chosen: Sequence[ColumnElement[bool]],
+    by: str,
+    limit: int | None,
 ) -> dict[int, str]:
     """Change what was chosen; delivery ids to object ids."""
     rows = conn.execute(
         select(DELIVERIES.c.id, DELIVERIES.c.object_id)
-        .where(OPEN, change.applies, *chosen.conditions())
+        .where(OPEN, change.applies, *chosen)
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
@@ -164,3 +178,60 @@ def _apply(
         event = {"state": change.becomes.value, "reason": change.reason, "worker": bounded(by, 64)}
         conn.execute(_EVENTS, [{"delivery_id": delivery_id, **event} for delivery_id in ids])
     return changed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectFilter:
+    """Which of the objects that wait for a person: unrouted, held and failed ones. What is None
+    or empty does not restrict."""
+
+    ids: tuple[str, ...] = ()
+    state: ObjectState | None = None
+    older_than_ms: int | None = None
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """The conditions on a row of objects."""
+        found: list[ColumnElement[bool]] = []
+        if self.ids:
+            found.append(OBJECTS.c.id.in_(self.ids))
+        if self.state is not None:
+            found.append(OBJECTS.c.state == self.state.value)
+        if self.older_than_ms is not None:
+            found.append(OBJECTS.c.recorded_at <= NOW - self.older_than_ms)
+        return found
+
+
+_LEASED_OF = exists().where(DELIVERIES.c.object_id == OBJECTS.c.id, LEASED)
+_DISCARD = (
+    update(OBJECTS)
+    .where(OBJECTS.c.id.in_(bindparam("ids", expanding=True)))
+    .values(state="discarded", reason="discarded_by_operator", settled_at=NOW)
+)
+_OBJECT_EVENTS = insert(OBJECT_EVENTS).values(at=NOW)
+
+
+def discardable(conn: Connection, chosen: ObjectFilter, *, limit: int) -> list[str]:
+    """Ids of at most `limit` objects that `discard` would take."""
+    return list(conn.scalars(select(OBJECTS.c.id).where(*_discardable(chosen)).limit(limit)))
+
+
+def discard(conn: Connection, chosen: ObjectFilter, *, by: str, limit: int = CHUNK) -> int:
+    """Give up objects for good, with all that is owed of them; what is being sent is left alone.
+    They are forgotten in time, as delivered ones are."""
+    wanted = select(OBJECTS.c.id).where(*_discardable(chosen)).limit(min(limit, CHUNK))
+    ids = list(conn.scalars(wanted.with_for_update(skip_locked=True)))
+    if ids:
+        _apply(conn, _CANCEL, [DELIVERIES.c.object_id.in_(ids)], by, None)
+        conn.execute(_DISCARD, {"ids": ids})
+        event = {
+            "kind": "discarded",
+            "reason": "discarded_by_operator",
+            "detail": bounded(f"by {by}", 64),
+        }
+        conn.execute(_OBJECT_EVENTS, [{"object_id": object_id, **event} for object_id in ids])
+    return len(ids)
+
+
+def _discardable(chosen: ObjectFilter) -> list[ColumnElement[bool] | TextClause]:
+    undecided = OBJECTS.c.state != constant("received")
+    return [UNFINISHED, undecided, ~_LEASED_OF, *chosen.conditions()]

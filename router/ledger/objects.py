@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, RowMapping, bindparam, func, insert, select, update
 
 from router.ledger.clock import ledger_now
+from router.ledger.interventions import ObjectFilter, discard, discardable
 from router.ledger.models import INTAKE_MARKS, OBJECT_EVENTS, OBJECTS, ObjectState
 from router.ledger.settling import mark_forgotten
 from router.ledger.statements import CHUNK, NOW, UNFINISHED, InsertNew, constant
@@ -16,10 +17,13 @@ from router.ledger.texts import bounded, required
 from router.ledger.verdicts import record_routing
 
 __all__ = [
+    "ObjectFilter",
     "ReceivedObject",
     "StoredObject",
     "by_ids",
     "checkpoint",
+    "discard",
+    "discardable",
     "forgettable",
     "has_earlier_copy",
     "insert_received",

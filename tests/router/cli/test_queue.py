@@ -1,5 +1,8 @@
 """`dicom-router queue`: what is owed, and steering it."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -200,3 +203,64 @@ def test_reroute_wants_a_choice(call: Any, site_file: Path):
     assert call("queue", "reroute", "-c", site_file).code == 2
     assert call("queue", "reroute", "1", "-s", "held", "-c", site_file).code == 2
     assert call("queue", "reroute", "-s", "routed", "-c", site_file).code == 2
+
+
+def state_of_object(ledger: Ledger, number: int) -> object:
+    with ledger.read() as connection:
+        found = select(OBJECTS.c.state).where(OBJECTS.c.id == f"{number:032x}")
+        return connection.scalar(found)
+
+
+@pytest.mark.parametrize("choice", [["--state", "unrouted"], [f"{4:032x}", "--older", "0s"]])
+def test_discard_asks_first(call: Any, site_file: Path, busy: Ledger, choice: list[str]):
+    refused = call("queue", "discard", *choice, "-c", site_file)
+    assert (refused.code, refused.err) == (2, "this discards 1 object: say --yes\n")
+    assert state_of_object(busy, 4) == "unrouted"
+    done = call("queue", "discard", *choice, "--yes", "-c", site_file)
+    assert (done.code, done.out) == (0, "discarded 1 object\n")
+    assert state_of_object(busy, 4) == "discarded"
+    again = call("queue", "discard", *choice, "-c", site_file)
+    assert (again.code, again.out) == (1, "discarded 0 objects\n")
+
+
+def at_a_terminal(answer: str, *arguments: object) -> subprocess.CompletedProcess[bytes]:
+    """Run `dicom-router …` as a person does who then types `answer`."""
+    ours, theirs = os.openpty()
+    os.write(ours, answer.encode() + b"\n")
+    words = [Path(sys.executable).with_name("dicom-router"), *map(str, arguments)]
+    try:
+        return subprocess.run(words, stdin=theirs, capture_output=True, timeout=60)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+
+def test_a_person_at_a_terminal_may_say_no(site_file: Path, busy: Ledger):
+    command = ("queue", "discard", "-s", "unrouted", "-c", site_file)
+    said = at_a_terminal("n", *command)
+    assert said.returncode == 1
+    assert b"Discard 1 object for good?" in said.stdout + said.stderr
+    assert state_of_object(busy, 4) == "unrouted"
+    assert at_a_terminal("y", *command).returncode == 0
+    assert state_of_object(busy, 4) == "discarded"
+
+
+def test_who_discarded_is_told(call: Any, site_file: Path, busy: Ledger):
+    call("queue", "discard", f"{4:032x}", "-y", "-c", site_file)
+    told = call("trace", f"{4:032x}", "-c", site_file).out
+    assert "discarded_by_operator" in told
+    assert "by cli" in told
+
+
+def test_discard_takes_what_is_old_enough_alone(call: Any, site_file: Path, busy: Ledger):
+    said = call("queue", "discard", "-s", "unrouted", "--older", "1h", "-y", "-c", site_file)
+    assert said.code == 1
+    assert state_of_object(busy, 4) == "unrouted"
+
+
+@pytest.mark.usefixtures("busy")
+def test_discard_wants_a_choice(call: Any, site_file: Path):
+    assert call("queue", "discard", "-y", "-c", site_file).code == 2
+    assert call("queue", "discard", "1", "-s", "held", "-y", "-c", site_file).code == 2
+    assert call("queue", "discard", "-s", "routed", "-y", "-c", site_file).code == 2
+    assert call("queue", "discard", "--older", "1h", "-y", "-c", site_file).code == 2
