@@ -13,7 +13,7 @@ from router.ingress.answers import CLASS_MISMATCH, INSTANCE_MISMATCH, MALFORMED,
 from rules.encoded import EncodedDataSet, MalformedDataSet
 from rules.tags import parse_path
 
-HEAD_BYTES = 4096
+HEAD_BYTES = 1024
 """Group 0008 begins the data set; its UIDs lie within the first few hundred bytes."""
 
 _SOP_CLASS_UID = parse_path("SOPClassUID")
