@@ -200,8 +200,10 @@ def _sqlite_engine(url: URL) -> Engine:
 
 def _make_private(path: str, *connecting: object) -> None:
     # Patients' ids are in it: not for everybody on this machine. The -wal file follows suit.
-    with suppress(OSError):  # SQLite says better what is wrong
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o640))
+    # A file that is there is not even opened: closing it again would drop all locks that this
+    # process has on it (POSIX), and another process would delete the -wal file we write to.
+    with _WRITERS_MUTEX, suppress(OSError):  # SQLite says better what is wrong
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o640))
 
 
 def _set_pragmas(connection: sqlite3.Connection, record: object) -> None:

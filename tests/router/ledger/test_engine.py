@@ -49,6 +49,34 @@ def test_the_file_is_not_for_everybody(ledger: Ledger):
         assert Path(f"{ledger.url.database}{suffix}").stat().st_mode & 0o007 == 0
 
 
+LOOK = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1])
+print(*(row[0] for row in connection.execute("SELECT name FROM destinations ORDER BY name")))
+connection.close()
+"""
+
+
+def seen_from_outside(ledger: Ledger) -> list[str]:
+    """What another process reads, which opens the file and closes it again."""
+    command = [sys.executable, "-c", LOOK, str(ledger.url.database)]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+
+
+def test_another_process_does_not_take_itself_for_the_last_one(ledger: Ledger):
+    """The last one to close deletes the -wal file. To close any descriptor of the database drops
+    this process's locks on it (POSIX), and SQLite elsewhere believes that nobody is here."""
+    with ledger.write() as conn:
+        destinations.ensure(conn, ["first"])
+    with ledger.read() as one, ledger.read() as two:  # a new connection beside an open one
+        assert one is not two
+    assert seen_from_outside(ledger) == ["first"]
+    with ledger.write() as conn:
+        destinations.ensure(conn, ["second"])
+    assert Path(f"{ledger.url.database}-wal").stat().st_size > 0
+    assert seen_from_outside(ledger) == ["first", "second"]
+
+
 def test_the_clock_is_in_milliseconds(ledger: Ledger):
     with ledger.read() as conn:
         before = time.time_ns() // 1_000_000
