@@ -1,5 +1,7 @@
 """A person gives up objects that nobody could route; on every database."""
 
+from typing import Any
+
 import pytest
 from sqlalchemy import update
 
@@ -69,7 +71,7 @@ def test_only_what_was_chosen(ledger: Ledger, story, waiting):
     with ledger.write() as conn:
         aged = update(OBJECTS).where(OBJECTS.c.id == old)
         conn.execute(aged.values(recorded_at=OBJECTS.c.recorded_at - HOUR_MS))
-    chosen = {"state": ObjectState.UNROUTED, "older_than_ms": HOUR_MS - 1000}
+    chosen: dict[str, Any] = {"state": ObjectState.UNROUTED, "older_than_ms": HOUR_MS - 1000}
     assert discardable(ledger, **chosen) == {old}
     assert discard(ledger, **chosen) == 1
     assert story.stored(young).state is ObjectState.UNROUTED

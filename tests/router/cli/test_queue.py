@@ -227,9 +227,11 @@ def at_a_terminal(answer: str, *arguments: object) -> subprocess.CompletedProces
     """Run `dicom-router …` as a person does who then types `answer`."""
     ours, theirs = os.openpty()
     os.write(ours, answer.encode() + b"\n")
-    words = [Path(sys.executable).with_name("dicom-router"), *map(str, arguments)]
+    router = str(Path(sys.executable).with_name("dicom-router"))
     try:
-        return subprocess.run(words, stdin=theirs, capture_output=True, timeout=60)
+        return subprocess.run(
+            [router, *map(str, arguments)], stdin=theirs, capture_output=True, timeout=60
+        )
     finally:
         os.close(ours)
         os.close(theirs)
