@@ -18,6 +18,10 @@ _SERIES = parse_path("SeriesInstanceUID")
 _PATIENT = parse_path("PatientID")
 _ACCESSION = parse_path("AccessionNumber")
 
+_READ_AHEAD = 64 << 10
+"""Bytes read before the file is mapped: a page that must come from the disk while the map is
+looked at would stop every thread of this process, not only this one."""
+
 _UID_LENGTH = 64
 _TEXT_LENGTH = 64
 
@@ -45,6 +49,7 @@ def open_header(store: Store, stored: StoredObject) -> Iterator[Header]:
 
 @contextmanager
 def _mapped(file: StoredFile) -> Iterator[mmap.mmap]:
+    file.read_at(0, _READ_AHEAD)
     content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     try:
         yield content
