@@ -1,5 +1,7 @@
 """Receivers that run for as long as a module needs them, each alone and behind a router."""
 
+import re
+import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -35,7 +37,7 @@ class Way:
 
         def send(batch: Sequence[Specimen]) -> None:
             sender.send(batch, self.router.port, "ROUTER")
-            self.router.wait_until_settled()
+            settle(self.router)
 
         return self._kept(send, specimens)
 
@@ -82,12 +84,28 @@ def way_to(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str],
     close_all()
 
 
+def settle(router: RouterUnderTest) -> None:
+    """Wait until what the router has answered with success is in the ledger and out of the door."""
+
+    def received() -> int:
+        url = f"http://127.0.0.1:{router.metrics_port}/metrics"
+        with urllib.request.urlopen(url, timeout=10) as reply:
+            text: str = reply.read().decode()
+        found = re.findall(
+            r'^dicom_router_objects_received_total\{.*"stored".*\} (\S+)$', text, re.MULTILINE
+        )
+        return int(sum(float(value) for value in found))
+
+    wait_until(lambda: router.count("SELECT count(*) FROM objects") == received(), "intake")
+    router.wait_until_settled(())
+
+
 def start_way(folder: Path, name: str) -> Way:
     (kind,) = (kind for kind in RECEIVERS if kind.name == name)
     receiver = kind(folder / "receiver")
     router = RouterUnderTest(
         folder / "router",
-        destinations=[dicom(receiver.name, receiver.port)],
+        destinations=[dicom(receiver.name, receiver.port, associations=receiver.associations)],
         routes=[{"name": "all", "send_to": [receiver.name]}],
         # The corpus has many objects with the same SOP Instance UID, and they are no loop.
         loops={"receptions": 10_000},

@@ -37,6 +37,8 @@ class Specimen:
     #: Where in the file the data set begins.
     offset: int
     data_set: bytes
+    #: Whether the file's meta information names the same class and instance as the data set.
+    consistent: bool = True
 
     @property
     def mark(self) -> "Mark":
@@ -84,6 +86,7 @@ def _storage_object(path: Path) -> Specimen | None:
         transfer_syntax_uid=str(syntax),
         offset=offset,
         data_set=data_set,
+        consistent=header.file_meta.get("MediaStorageSOPInstanceUID") == header.SOPInstanceUID,
     )
 
 

@@ -23,6 +23,8 @@ class Receiver(ABC):
     name: str
     #: Whether what it keeps is exactly the bytes that it received.
     exact = True
+    #: How many associations it serves at once.
+    associations = 2
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -87,6 +89,7 @@ class StorescpAsShipped(Storescp):
     """DCMTK without options: uncompressed syntaxes alone, and Nagle's algorithm on."""
 
     name = "storescp_plain"
+    associations = 1
 
     def command(self) -> list[str | Path]:
         options: list[str | Path] = [
@@ -191,25 +194,40 @@ class Dcmjs(Receiver):
 
 
 class Ctn(Receiver):
-    """CTN's simple_storage (1990s): uncompressed syntaxes, standard classes of its time."""
+    """CTN's simple_storage, from the 1990s: it keeps one copy of a SOP instance, uncompressed."""
 
     name = "ctn"
     exact = False
 
     def command(self) -> list[str | Path]:
-        options: list[str | Path] = ["-s", "-i", "-c", self.ae_title, "-x", self.kept]
+        options: list[str | Path] = ["-s", "-i", "-f", "-c", self.ae_title, "-x", self.kept]
         return [needed("simple_storage"), *options, str(self.port)]
+
+    def takes(self, specimen: Specimen) -> bool:
+        known = specimen.sop_class_uid in CTN_CLASSES
+        return known and specimen.transfer_syntax_uid in corpus.UNCOMPRESSED
+
+    def batches(self, specimens: Iterable[Specimen]) -> Iterator[list[Specimen]]:
+        yield from corpus.rounds(specimens)
 
 
 class Sink(Receiver):
-    """Our own `dicom-router sink`."""
+    """Our own `dicom-router sink`: its files are named for the SOP instance."""
 
     name = "sink"
+
+    def batches(self, specimens: Iterable[Specimen]) -> Iterator[list[Specimen]]:
+        yield from corpus.rounds(specimens)
 
     def command(self) -> list[str | Path]:
         router = Path(sys.executable).with_name("dicom-router")
         return [router, "sink", "--port", str(self.port), "--into", self.kept]
 
+
+#: CR, CT, MR, NM, secondary capture, ultrasound.
+CTN_CLASSES = frozenset(
+    f"1.2.840.10008.5.1.4.1.1.{tail}" for tail in ("1", "2", "4", "20", "7", "6.1")
+)
 
 RECEIVERS: tuple[type[Receiver], ...] = (
     Storescp, StorescpAsShipped, Orthanc, Sink, Pynetdicom, Dcmjs, Ctn,

@@ -19,7 +19,7 @@ function send(file) {
     client.on('networkError', (error) => console.error(`${file}: ${error}`));
     client.on('closed', () => resolve(status));
     client.addRequest(request);
-    client.send(host, Number(port), 'DCMJS', called, { pduTimeout: 5000 });
+    client.send(host, Number(port), 'DCMJS', called, { pduTimeout: 5000, associationLingerTimeout: 0 });
   });
 }
 
