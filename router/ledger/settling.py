@@ -19,7 +19,7 @@ _SETTLE = (
     update(OBJECTS)
     .where(
         OBJECTS.c.id.in_(bindparam("ids", expanding=True)),
-        OBJECTS.c.state == constant("routed"),
+        OBJECTS.c.state.in_([constant("routed"), constant("discarded")]),
         ~exists().where(DELIVERIES.c.object_id == OBJECTS.c.id, OPEN),
     )
     .values(settled_at=NOW)

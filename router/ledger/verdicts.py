@@ -1,12 +1,19 @@
 """Recording what routing decided: states, derived objects, deliveries and history at once."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, case, insert, select, update
 
 from router.ledger.destinations import ensure
-from router.ledger.models import DELIVERIES, OBJECT_EVENTS, OBJECTS, ObjectState
+from router.ledger.models import (
+    DELIVERIES,
+    DELIVERY_EVENTS,
+    OBJECT_EVENTS,
+    OBJECTS,
+    ObjectState,
+)
+from router.ledger.settling import settle
 from router.ledger.statements import CHUNK, NOTHING, NOW, InsertNew, constant
 from router.ledger.texts import DETAIL_LIMIT, SLUG_LIMIT, bounded, required
 
@@ -99,6 +106,21 @@ _UPDATE = (
 _INSERT_DERIVED = InsertNew(OBJECTS, recorded_at=NOW, routed_at=NOW)
 _INSERT_DELIVERIES = InsertNew(DELIVERIES, created_at=NOW, owed_since=NOW, next_attempt_at=NOW)
 _INSERT_EVENTS = insert(OBJECT_EVENTS).values(at=NOW)
+_OF_OBJECTS = DELIVERIES.c.object_id.in_(bindparam("ids", expanding=True))
+_EARLIER = select(DELIVERIES.c.id, DELIVERIES.c.object_id, DELIVERIES.c.destination).where(
+    _OF_OBJECTS, DELIVERIES.c.state != constant("cancelled")
+)
+_REPLACEABLE = (
+    select(DELIVERIES.c.id)
+    .where(_OF_OBJECTS, DELIVERIES.c.state.in_([constant("held"), constant("failed")]))
+    .with_for_update(skip_locked=True)
+)
+_REPLACE = (
+    update(DELIVERIES)
+    .where(DELIVERIES.c.id.in_(bindparam("ids", expanding=True)))
+    .values(state="cancelled", reason="routed_again", finished_at=NOW)
+)
+_INSERT_REPLACED = insert(DELIVERY_EVENTS).values(at=NOW)
 
 
 def record_routing(conn: Connection, results: Sequence[RoutingResult]) -> set[str]:
@@ -114,13 +136,42 @@ def record_routing(conn: Connection, results: Sequence[RoutingResult]) -> set[st
         return set()
     if derived := list(_derived_rows(fresh, waiting)):
         conn.execute(_INSERT_DERIVED.on(conn), derived)
-    conn.execute(_UPDATE, [_object_row(result) for result in fresh])
-    if deliveries := list(_delivery_rows(fresh, waiting)):
+    again = [result for result in fresh if waiting[result.object_id].generation]
+    standing = _standing(conn, again)
+    conn.execute(_UPDATE, [_object_row(result, waiting) for result in fresh])
+    if deliveries := list(_delivery_rows(fresh, waiting, standing)):
         # A destination without a row would never be rung for.
         ensure(conn, sorted({new.destination for result in fresh for new in result.deliveries}))
         conn.execute(_INSERT_DELIVERIES.on(conn), deliveries)
     conn.execute(_INSERT_EVENTS, [_event_row(result) for result in fresh])
+    settle(conn, [result.object_id for result in again])
     return {result.object_id for result in fresh}
+
+
+def _standing(conn: Connection, again: Sequence[RoutingResult]) -> set[tuple[str, str]]:
+    """Object and destination of what is owed or was delivered by an earlier verdict: it stands.
+
+    What was held or has failed is cancelled where the new verdict names its destination.
+    """
+    wanted = {(result.object_id, new.destination) for result in again for new in result.deliveries}
+    standing: set[tuple[str, str]] = set()
+    replaced: list[int] = []
+    ids = [result.object_id for result in again]
+    for start in range(0, len(ids), CHUNK):
+        chunk = {"ids": ids[start : start + CHUNK]}
+        # A row that a person works on this moment stands: to wait for it might be a deadlock.
+        free = set(conn.scalars(_REPLACEABLE, chunk))
+        for delivery_id, object_id, destination in conn.execute(_EARLIER, chunk):
+            if delivery_id not in free:
+                standing.add((object_id, destination))
+            elif (object_id, destination) in wanted:
+                replaced.append(delivery_id)
+    for start in range(0, len(replaced), CHUNK):
+        conn.execute(_REPLACE, {"ids": replaced[start : start + CHUNK]})
+    if replaced:
+        event = {"state": "cancelled", "reason": "routed_again"}
+        conn.execute(_INSERT_REPLACED, [{"delivery_id": one, **event} for one in replaced])
+    return standing
 
 
 def _waiting_objects(conn: Connection, ids: Sequence[str]) -> dict[str, _Unrouted]:
@@ -131,7 +182,7 @@ def _waiting_objects(conn: Connection, ids: Sequence[str]) -> dict[str, _Unroute
     return found
 
 
-def _object_row(result: RoutingResult) -> dict[str, object]:
+def _object_row(result: RoutingResult, waiting: dict[str, _Unrouted]) -> dict[str, object]:
     identifiers = result.identifiers
     return {
         "of_id": result.object_id,
@@ -143,7 +194,8 @@ def _object_row(result: RoutingResult) -> dict[str, object]:
         "to_accession": bounded(identifiers.accession_number, 64),
         "to_version": result.rules_version,
         "to_priority": min((_priority(new) for new in result.deliveries), default=2),
-        "is_settled": int(result.settled),
+        # Of an earlier verdict something may still be owed: `settle` looks.
+        "is_settled": int(result.settled and not waiting[result.object_id].generation),
     }
 
 
@@ -178,10 +230,14 @@ def _derived_rows(
 
 
 def _delivery_rows(
-    results: Sequence[RoutingResult], waiting: dict[str, _Unrouted]
+    results: Sequence[RoutingResult],
+    waiting: dict[str, _Unrouted],
+    standing: Collection[tuple[str, str]],
 ) -> Iterator[dict[str, object]]:
     for result in results:
         for new in result.deliveries:
+            if (result.object_id, new.destination) in standing:
+                continue
             yield {
                 "object_id": result.object_id,
                 "payload_id": new.payload_id,
