@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
-from pydicom.datadict import get_entry, keyword_dict
-
 from rules.problems import Mistake, suggest
 
 NUMBER = re.compile(r"\(?([0-9A-Fa-f]{4}),\s*([0-9A-Fa-f]{4})\)?")
@@ -53,7 +51,7 @@ class Tag(NamedTuple):
     def keyword(self) -> str | None:
         """None where one keyword stands for many groups (overlays, curves)."""
         entry = _entry(self)
-        known = entry is not None and keyword_dict.get(entry[4]) == self.number
+        known = entry is not None and _keywords().get(entry[4]) == self.number
         return entry[4] if entry is not None and known else None
 
     def __str__(self) -> str:
@@ -137,14 +135,21 @@ def _parse_tag(step: str, text: str) -> Tag:
         return Tag(int(number[1], 16), int(number[2], 16))
     if not KEYWORD.fullmatch(step):
         raise Mistake(f"{text!r} names no attribute: expected {FORMS}")
-    found = keyword_dict.get(step)
+    found = _keywords().get(step)
     if found is None:
         raise Mistake(f"the DICOM dictionary has no attribute {step}", suggestion=_near(step, text))
     return Tag(found >> 16, found & 0xFFFF)
 
 
+def _keywords() -> dict[str, int]:
+    # A tenth of a second to import: commands on a site that names no attribute can do without.
+    from pydicom.datadict import keyword_dict
+
+    return keyword_dict
+
+
 def _near(step: str, text: str) -> str | None:
-    near = suggest(step, keyword_dict)
+    near = suggest(step, _keywords())
     return text.replace(step, near, 1) if near else None
 
 
@@ -152,6 +157,8 @@ def _near(step: str, text: str) -> str | None:
 def _entry(tag: Tag) -> tuple[str, str, str, str, str] | None:
     if tag.creator is not None:
         return None
+    from pydicom.datadict import get_entry
+
     try:
         return get_entry(tag.number)
     except KeyError:

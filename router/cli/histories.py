@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from router.cli.queue_views import PRIORITY_WORDS
 from router.cli.render import duration, local, plain, say_table, shown, size
 from router.cli.routes_then import RouteThen, routes_then
+from router.cli.uid_names import name_of
 from router.ledger import StoredObject
 from router.ledger.queries import DeliveryHistory, ObjectHistory, Trace, TracedDelivery
 
@@ -99,10 +100,8 @@ def say_outline(stories: Sequence[Explained]) -> None:
 
 
 def _say_object(stored: StoredObject) -> None:
-    from pydicom.uid import UID
-
     typer.echo(f"SOP instance {shown(stored.sop_instance_uid)}   object {stored.id}")
-    sop_class, syntax = UID(stored.sop_class_uid).name, UID(stored.transfer_syntax_uid).name
+    sop_class, syntax = name_of(stored.sop_class_uid), name_of(stored.transfer_syntax_uid)
     typer.echo(f"  {shown(sop_class)}, {shown(syntax)}, {size(stored.size)}")
     named = {
         "study": stored.study_instance_uid,

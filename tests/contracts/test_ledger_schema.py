@@ -5,6 +5,7 @@ import threading
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import text
 from sqlalchemy.engine import URL
 
@@ -15,9 +16,10 @@ from router.ledger import (
     LedgerUnavailable,
     SchemaOutdated,
     destinations,
+    migrations,
     objects,
 )
-from router.ledger.migrations import newest_revision
+from router.ledger.migrations import NEWEST_REVISION, scripts_folder
 from router.ledger.models import LedgerTable
 
 
@@ -25,6 +27,19 @@ def test_migrations_make_exactly_what_the_models_say(ledger: Ledger):
     with ledger.read() as conn:
         context = MigrationContext.configure(conn, opts={"compare_type": True})
         assert compare_metadata(context, LedgerTable.metadata) == []
+
+
+def test_the_newest_revision_is_the_newest_script():
+    heads = ScriptDirectory(str(scripts_folder())).get_heads()
+    assert heads == [NEWEST_REVISION]
+
+
+def test_a_ledger_of_an_older_version_is_told_to_be_upgraded(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(migrations, "NEWEST_REVISION", "0002")
+    with pytest.raises(SchemaOutdated, match="at revision 0001, this version needs 0002"):
+        ledger.check()
 
 
 def test_an_empty_database_is_told_from_an_upgraded_one(empty_url: URL):
@@ -36,7 +51,7 @@ def test_an_empty_database_is_told_from_an_upgraded_one(empty_url: URL):
         objects.known_ids(conn, "0199aaaa")
     ledger.upgrade()
     ledger.check()
-    assert ledger.revision() == newest_revision()
+    assert ledger.revision() == NEWEST_REVISION
     ledger.upgrade()
     ledger.dispose()
 
