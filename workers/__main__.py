@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
 import sys
 import threading
@@ -43,7 +44,11 @@ def run(config: ConfigOption = None) -> None:
     _greet(embedded)
     stop.wait()
     typer.echo("stopping: open associations and deliveries in hand are finished first", err=True)
-    embedded.stop()
+    if not embedded.stop():
+        # Python would wait for those threads, and they for the peer's time-out.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
 
 
 def _build(site: Site) -> Embedded:

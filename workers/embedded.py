@@ -121,18 +121,23 @@ class Embedded:
         self._conductor.start()
         self.ingress.start()
 
-    def stop(self) -> None:
-        """Drain: no new associations, finish what is in hand, give back what is leased."""
+    def stop(self) -> bool:
+        """Drain: no new associations, finish what is in hand, give back what is leased.
+
+        False: threads are left that wait for a peer that hangs.
+        """
         self.ingress.stop(DRAIN_SECONDS)
         self._stopping.set()
         self._conductor.stop()
-        if not self._worker.stop(DRAIN_SECONDS):
+        finished = self._worker.stop(DRAIN_SECONDS)
+        if not finished:
             log.warning("deliveries in hand were cut off; they are tried again at the next start")
         self._pool.close()
         if self._metrics is not None:
             self._metrics.close()
         self._ledger.dispose()
         self._lock.close()
+        return finished
 
 
 def _node(site: Site) -> str:
