@@ -97,6 +97,21 @@ def pynetdicom() -> Start:
     return start
 
 
+def pynetdicom_application() -> Start:
+    """The storescp that pynetdicom ships: what most people who say pynetdicom run."""
+
+    def start(folder: Path, _: int | None) -> Running:
+        port = free_port()
+        out = folder / "received"
+        out.mkdir()
+        command = _python("-m", "pynetdicom", "storescp", port, "-od", out, "-q")
+        process = Measured(command, folder, name="pynetdicom")
+        process.wait_for_port(port)
+        return Running(process, port, "STORESCP")
+
+    return start
+
+
 def orthanc(*, sync: bool, environ: dict[str, str] | None = None) -> Start:
     """Orthanc; with a port to forward to, by Lua's SendToModality as its book shows it."""
 

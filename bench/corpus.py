@@ -13,7 +13,7 @@ from pathlib import Path
 import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
+from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 
 MARK = "2.25." + "1" * 35
 """Stands where each copy's SOP Instance UID goes; all have its length."""
@@ -153,7 +153,7 @@ def write_files(folder: Path, kind: str, count: int, run: int) -> None:
     ds.file_meta = FileMetaDataset()
     ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     ds.file_meta.MediaStorageSOPClassUID = CTImageStorage
-    ds.file_meta.MediaStorageSOPInstanceUID = MARK
+    ds.file_meta.MediaStorageSOPInstanceUID = UID(MARK)
     encoded = io.BytesIO()
     pydicom.dcmwrite(encoded, ds, enforce_file_format=True)
     whole = encoded.getvalue()

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from pynetdicom import AE, evt
+from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.events import Event
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -17,7 +18,9 @@ def main() -> None:
     port, folder = int(sys.argv[1]), Path(sys.argv[2])
 
     def store(event: Event) -> int:
-        uid = event.request.AffectedSOPInstanceUID
+        request = event.request
+        assert isinstance(request, C_STORE)
+        uid = request.AffectedSOPInstanceUID
         (folder / f"{uid}.dcm").write_bytes(event.encoded_dataset())
         return 0x0000
 

@@ -236,7 +236,8 @@ def _receiving(kind: str, associations: int, scale: int) -> Scenario:
             "--bit-preserving", *fork, environ=NODELAY
         ),
         "Orthanc, SyncStorageArea": contestants.orthanc(sync=True, environ=NODELAY),
-        "pynetdicom": contestants.pynetdicom(),
+        "pynetdicom, raw bytes": contestants.pynetdicom(),
+        "pynetdicom, its storescp": contestants.pynetdicom_application(),
     }
     return Scenario(
         name=f"receive {kind}, {associations} associations",
@@ -245,7 +246,11 @@ def _receiving(kind: str, associations: int, scale: int) -> Scenario:
         associations=associations,
         contestants=peers,
         play=receive,
-        fewer={"pynetdicom": 300 // scale, "Orthanc, SyncStorageArea": 300 // scale},
+        fewer={
+            "pynetdicom, raw bytes": 300 // scale,
+            "pynetdicom, its storescp": 200 // scale,
+            "Orthanc, SyncStorageArea": 300 // scale,
+        },
     )
 
 
