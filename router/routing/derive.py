@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Sequence
 
 import xxhash
@@ -11,7 +12,7 @@ from router.dicom.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_N
 from router.ledger import DerivedObject
 from router.store import Spool, Writer
 from rules.edits import Edited
-from rules.encoded import EncodedDataSet, Piece, Slice
+from rules.encoded import EncodedDataSet, Piece, Slice, Source
 
 _COPY = 1 << 20
 """Bytes copied at a time, so that memory does not grow with pixel data."""
@@ -63,4 +64,15 @@ def _write_pieces(writer: Writer, original: EncodedDataSet, pieces: Sequence[Pie
             with original.view(offset, min(_COPY, end - offset)) as part:
                 digest.update(part)
                 writer.write(part)
+            _let_go(original.source, offset, min(_COPY, end - offset))
     return digest.hexdigest()
+
+
+def _let_go(source: Source, offset: int, length: int) -> None:
+    """Unmap what was read of a mapped file: it would count as our memory until the map is closed.
+
+    Whatever is still looked at there is mapped again.
+    """
+    if isinstance(source, mmap.mmap) and length == _COPY:
+        start = offset - offset % mmap.PAGESIZE
+        source.madvise(mmap.MADV_DONTNEED, start, length)
