@@ -7,6 +7,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import xxhash
+
 from router.dicom.commands import CEchoRq, CEchoRsp, CStoreRq, CStoreRsp
 from router.dicom.events import (
     AssociationRequested,
@@ -41,6 +43,25 @@ class Arrivals:
         return sum(len(copies) for copies in self.data_sets.values())
 
 
+class Tally:
+    """Stands for a data set that is too long to be kept: its length and checksum."""
+
+    def __init__(self) -> None:
+        self._length = 0
+        self._digest = xxhash.xxh3_128()
+
+    def extend(self, data: memoryview) -> None:
+        """As of a bytearray."""
+        self._length += len(data)
+        self._digest.update(data)
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __bytes__(self) -> bytes:
+        return f"{self._length} {self._digest.hexdigest()}".encode()
+
+
 class RecordingScp:
     """Accepts all storage; `answer` is asked for each object, `accepts` for each association."""
 
@@ -50,16 +71,18 @@ class RecordingScp:
         *,
         accepts: Callable[[], bool] = lambda: True,
         keep: Callable[[bytes], bytes] = bytes,
+        buffer: Callable[[], bytearray | Tally] = bytearray,
         acceptance: Acceptance | None = None,
         port: int = 0,
     ) -> None:
-        """`keep` says what of a data set is remembered."""
+        """`buffer` is what a data set is gathered in; `keep` says what of it is remembered."""
         self.answer = answer
         self.accepts = accepts
         self.arrivals = Arrivals()
         self.attempts: Counter[str] = Counter()
         self.associations = 0
         self._keep = keep
+        self._buffer = buffer
         self._acceptance = acceptance or Acceptance()
         self._lock = threading.Lock()
         self.stopped = threading.Event()
@@ -110,12 +133,12 @@ class RecordingScp:
         with self._lock:
             self.attempts[uid] += 1
         answer = self.answer(uid)
-        data = bytearray()
+        data = self._buffer()
         while True:
             event = connection.next_event()
             if not isinstance(event, DataReceived):
                 return False
-            data += event.data
+            data.extend(event.data)
             if answer.abort_after is not None and len(data) >= answer.abort_after:
                 connection.association.abort()
                 return False

@@ -121,10 +121,21 @@ class RouterUnderTest:
 
     def resident_mb(self) -> float:
         """Resident memory of the process, in MB."""
+        return self._status_mb("VmRSS")
+
+    def peak_mb(self) -> float:
+        """The most that was resident at once since the start or `forget_peak`, in MB."""
+        return self._status_mb("VmHWM")
+
+    def forget_peak(self) -> None:
+        """Measure the peak from now on (proc(5), clear_refs)."""
+        Path(f"/proc/{self.pid}/clear_refs").write_text("5")
+
+    def _status_mb(self, name: str) -> float:
         for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
+            if line.startswith(f"{name}:"):
                 return int(line.split()[1]) / 1024
-        raise AssertionError("no VmRSS")
+        raise AssertionError(f"no {name}")
 
     def cpu_seconds(self) -> float:
         """User and system time of the process so far."""
