@@ -1,5 +1,6 @@
 """Sends items over several associations at once, and counts what became of them."""
 
+import errno
 import os
 import threading
 from collections import deque
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from router.cli.outbox import Group, Item
+from router.net.data_source import BLOCK_LENGTH
 from router.net.errors import DataSourceFailed, NetError
 from router.net.requestor import FileSlice, OutgoingAssociation
 
@@ -38,6 +40,47 @@ class Tally:
     bytes: int = 0
     associations: int = 0
     failures: list[Failure] = field(default_factory=list)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Loaded:
+    """An item ready to be sent: in memory, or its file open where it is long."""
+
+    item: Item
+    context_id: int
+    data: memoryview | FileSlice
+
+    def close(self) -> Item:
+        """Give the file back; safe to repeat."""
+        if isinstance(self.data, FileSlice):
+            os.close(self.data.fd)
+            self.data = memoryview(b"")
+        return self.item
+
+
+class _Reader:
+    """Reads items by turns into two buffers: one is being sent while the next is read."""
+
+    def __init__(self) -> None:
+        self._buffers = [bytearray(), bytearray()]
+
+    def load(self, item: Item, context_id: int) -> _Loaded:
+        """OSError when the file cannot be read as long as it was."""
+        fd = os.open(item.path, os.O_RDONLY | os.O_CLOEXEC)
+        if item.size > BLOCK_LENGTH:
+            return _Loaded(
+                item=item, context_id=context_id, data=FileSlice(fd, item.offset, item.size)
+            )
+        self._buffers.reverse()
+        if len(self._buffers[0]) < item.size:
+            self._buffers[0] = bytearray(item.size)
+        view = memoryview(self._buffers[0])[: item.size]
+        try:
+            if os.preadv(fd, [view], item.offset) < item.size:
+                raise OSError(errno.EIO, "the file is shorter than it was")
+        finally:
+            os.close(fd)
+        return _Loaded(item=item, context_id=context_id, data=view)
 
 
 class Sending:
@@ -87,40 +130,61 @@ class Sending:
 
     def _use(self, association: OutgoingAssociation, waiting: deque[Item]) -> None:
         """Send over one association until nothing waits, or it ends."""
-        while not self._stopping and (item := _first(waiting)) is not None:
-            try:
-                self._send(association, item)
-            except DataSourceFailed as error:
-                self._failed(item, error.reason, str(error))
+        reader = _Reader()
+        loaded = self._load_next(association, waiting, reader)
+        while loaded is not None:
+            upcoming: list[_Loaded] = []
+
+            def load_next(to: list[_Loaded] = upcoming) -> None:
+                following = self._load_next(association, waiting, reader)
+                if following is not None:
+                    to.append(following)
+
+            ended = self._send(association, loaded, load_next)
+            if ended:
+                waiting.extendleft(one.close() for one in upcoming)
                 return
-            except NetError as error:
-                self._failed(item, error.reason, str(error))
-                self._unreached += 1
-                return
+            loaded = upcoming[0] if upcoming else None
         association.release()
 
-    def _send(self, association: OutgoingAssociation, item: Item) -> None:
-        context = association.context_for(*item.pair)
-        if context is None:
-            self._failed(
-                item, "context_refused", f"the peer does not take {' in '.join(item.pair)}"
-            )
-            return
-        try:
-            fd = os.open(item.path, os.O_RDONLY)
-        except OSError as error:
-            self._failed(item, "unreadable", error.strerror or "cannot be read")
-            return
+    def _load_next(
+        self, association: OutgoingAssociation, waiting: deque[Item], reader: _Reader
+    ) -> _Loaded | None:
+        """The next item that this association can send, read while the peer is busy."""
+        while not self._stopping and (item := _first(waiting)) is not None:
+            context = association.context_for(*item.pair)
+            if context is None:
+                words = f"the peer does not take {' in '.join(item.pair)}"
+                self._failed(item, "context_refused", words)
+                continue
+            try:
+                return reader.load(item, context.context_id)
+            except OSError as error:
+                self._failed(item, "unreadable", error.strerror or "cannot be read")
+        return None
+
+    def _send(
+        self, association: OutgoingAssociation, loaded: _Loaded, meanwhile: Callable[[], None]
+    ) -> bool:
+        """Send one object; whether the association has ended with it."""
+        item = loaded.item
         try:
             response = association.store(
-                context.context_id,
+                loaded.context_id,
                 sop_class_uid=item.sop_class_uid,
                 sop_instance_uid=item.sop_instance_uid,
-                data=FileSlice(fd, item.offset, item.size),
+                data=loaded.data,
+                meanwhile=meanwhile,
             )
+        except NetError as error:
+            self._failed(item, error.reason, str(error))
+            if not isinstance(error, DataSourceFailed):
+                self._unreached += 1
+            return True
         finally:
-            os.close(fd)
+            loaded.close()
         self._answered(item, response.status, response.error_comment)
+        return False
 
     def _answered(self, item: Item, status: int, comment: str | None) -> None:
         self._unreached = 0

@@ -5,7 +5,7 @@ Blocking. Whatever goes wrong is a `NetError`, and closes the association: after
 
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TypeVar
@@ -164,11 +164,13 @@ class OutgoingAssociation:
         priority: int = MEDIUM,
         move_originator_ae_title: str | None = None,
         move_originator_message_id: int | None = None,
+        meanwhile: Callable[[], None] | None = None,
     ) -> CStoreRsp:
         """Send one object (C-STORE) and return the peer's response, whatever its status.
 
-        `data` is the encoded data set in the context's transfer syntax. When the peer ends the
-        association meanwhile the object's fate is unknown; sending it again does no harm.
+        `data` is the encoded data set in the context's transfer syntax. `meanwhile` is called when
+        all of it is on its way and the response still to come. When the peer ends the association
+        meanwhile the object's fate is unknown; sending it again does no harm.
         """
         request = CStoreRq(
             message_id=self._next_id(),
@@ -179,6 +181,8 @@ class OutgoingAssociation:
             move_originator_message_id=move_originator_message_id,
         )
         self._send(context_id, request, data)
+        if meanwhile is not None:
+            meanwhile()
         return self._response(CStoreRsp, request.message_id)
 
     def alive(self) -> bool:
