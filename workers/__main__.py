@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from router.config import Site
     from workers.embedded import Embedded
 
-SWITCH_SECONDS = 0.00005
+SWITCH_SECONDS = 0.0002
 """How long one Python thread may keep the others waiting. The default of 5 ms is longer than it
 takes to receive an object."""
 
