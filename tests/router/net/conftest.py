@@ -1,8 +1,6 @@
 """Connections, listeners and certificates for tests of the shells."""
 
-import subprocess
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -13,7 +11,8 @@ from router.net.acceptor import Acceptor
 from router.net.connection import Connection, Patience
 from router.net.storage_scp import serve_storage
 from router.net.wire import Wire
-from tests.router.net.material import NOBODY, Certificates, Ends, Listen, Shelf, tcp_pair
+from tests.certificates import Certificates, make_certificates
+from tests.router.net.material import NOBODY, Ends, Listen, Shelf, tcp_pair
 
 
 @pytest.fixture
@@ -65,45 +64,4 @@ def ends() -> Iterator[Callable[..., Ends]]:
 
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    folder = tmp_path_factory.mktemp("certificates")
-    _authority(folder, "ca")
-    _authority(folder, "other")
-    _signed(folder, "server", "/CN=localhost", "DNS:localhost,IP:127.0.0.1")
-    _signed(folder, "client", "/O=Hospital/CN=ct01", "DNS:ct01")
-    return Certificates(
-        ca=folder / "ca.pem",
-        server=folder / "server.pem",
-        server_key=folder / "server.key",
-        client=folder / "client.pem",
-        client_key=folder / "client.key",
-        other_ca=folder / "other.pem",
-    )
-
-
-_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
-
-
-def _authority(folder: Path, name: str) -> None:
-    _openssl(
-        *("req", "-x509", *_KEY, "-subj", f"/CN={name}", "-days", "2"),
-        *("-addext", "keyUsage=critical,keyCertSign,cRLSign"),
-        *("-keyout", folder / f"{name}.key", "-out", folder / f"{name}.pem"),
-    )
-
-
-def _signed(folder: Path, name: str, subject: str, names: str) -> None:
-    request = folder / f"{name}.csr"
-    _openssl(
-        "req", "-new", *_KEY, "-subj", subject, "-keyout", folder / f"{name}.key", "-out", request
-    )
-    extensions = folder / f"{name}.ext"
-    extensions.write_text(f"subjectAltName={names}\n")
-    _openssl(
-        *("x509", "-req", "-in", request, "-days", "2", "-extfile", extensions),
-        *("-CA", folder / "ca.pem", "-CAkey", folder / "ca.key", "-CAcreateserial"),
-        *("-out", folder / f"{name}.pem"),
-    )
-
-
-def _openssl(*words: str | Path) -> None:
-    subprocess.run(["openssl", *map(str, words)], check=True, capture_output=True)
+    return make_certificates(tmp_path_factory.mktemp("certificates"))

@@ -3,7 +3,6 @@
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from router.dicom.commands import CStoreRq
 from router.dicom.negotiation import NegotiatedContext
@@ -101,15 +100,3 @@ class Ends:
 
     connection: Connection
     socket: socket.socket
-
-
-@dataclass(frozen=True)
-class Certificates:
-    """A CA, and what it signed: a server on 127.0.0.1, a client CN=ct01,O=Hospital."""
-
-    ca: Path
-    server: Path
-    server_key: Path
-    client: Path
-    client_key: Path
-    other_ca: Path

@@ -17,8 +17,9 @@ from router.dicom.part10 import read_file_meta
 from router.net.errors import AssociationRejected, NetError, TlsFailed
 from router.net.requestor import FileSlice, OutgoingAssociation, open_association
 from router.net.tls import client_context, server_context
+from tests.certificates import Certificates
 from tests.programs import Program, free_port, needed
-from tests.router.net.material import CT, Certificates, Listen, Shelf, a_request
+from tests.router.net.material import CT, Listen, Shelf, a_request
 
 pytestmark = pytest.mark.interop
 

@@ -10,7 +10,8 @@ import pytest
 from router.net.errors import NetError, TimedOut, TlsFailed
 from router.net.requestor import FileSlice, OutgoingAssociation, Timeouts, open_association
 from router.net.tls import client_context, server_context, subject_of
-from tests.router.net.material import CT, Certificates, Listen, Shelf, a_request
+from tests.certificates import Certificates
+from tests.router.net.material import CT, Listen, Shelf, a_request
 
 
 @pytest.fixture

@@ -1,0 +1,62 @@
+"""A certification authority for the tests, and what it signs."""
+
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Certificates:
+    """A CA, and what it signed: a server on 127.0.0.1, a client CN=ct01,O=Hospital."""
+
+    ca: Path
+    server: Path
+    server_key: Path
+    client: Path
+    client_key: Path
+    other_ca: Path
+
+
+def make_certificates(folder: Path) -> Certificates:
+    """Make them in a folder, valid for two days."""
+    _authority(folder, "ca")
+    _authority(folder, "other")
+    _signed(folder, "server", "/CN=localhost", "DNS:localhost,IP:127.0.0.1")
+    _signed(folder, "client", "/O=Hospital/CN=ct01", "DNS:ct01")
+    return Certificates(
+        ca=folder / "ca.pem",
+        server=folder / "server.pem",
+        server_key=folder / "server.key",
+        client=folder / "client.pem",
+        client_key=folder / "client.key",
+        other_ca=folder / "other.pem",
+    )
+
+
+_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+
+
+def _authority(folder: Path, name: str) -> None:
+    _openssl(
+        *("req", "-x509", *_KEY, "-subj", f"/CN={name}", "-days", "2"),
+        *("-addext", "keyUsage=critical,keyCertSign,cRLSign"),
+        *("-keyout", folder / f"{name}.key", "-out", folder / f"{name}.pem"),
+    )
+
+
+def _signed(folder: Path, name: str, subject: str, names: str) -> None:
+    request = folder / f"{name}.csr"
+    _openssl(
+        "req", "-new", *_KEY, "-subj", subject, "-keyout", folder / f"{name}.key", "-out", request
+    )
+    extensions = folder / f"{name}.ext"
+    extensions.write_text(f"subjectAltName={names}\n")
+    _openssl(
+        *("x509", "-req", "-in", request, "-days", "2", "-extfile", extensions),
+        *("-CA", folder / "ca.pem", "-CAkey", folder / "ca.key", "-CAcreateserial"),
+        *("-out", folder / f"{name}.pem"),
+    )
+
+
+def _openssl(*words: str | Path) -> None:
+    subprocess.run(["openssl", *map(str, words)], check=True, capture_output=True)
