@@ -179,10 +179,9 @@ class Pynetdicom(Receiver):
 
 
 class Dcmjs(Receiver):
-    """dcmjs-dimse on node: it decodes what it receives and writes it anew."""
+    """dcmjs-dimse on node, its store stream kept undecoded."""
 
     name = "dcmjs"
-    exact = False
 
     def command(self) -> list[str | Path]:
         if not DCMJS.is_dir():

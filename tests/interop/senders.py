@@ -93,7 +93,7 @@ class Dcmsend(Sender):
     def offers(self, specimen: Specimen) -> bool:
         # It announces what the meta information says, which the router refuses as A900 when the
         # data set says otherwise, and misreads two that are written with VR UN.
-        return specimen.consistent and specimen.name not in DCMSEND_MISREADS
+        return specimen.consistent and specimen.name not in WRITTEN_AS_UN
 
 
 class Pynetdicom(Sender):
@@ -206,12 +206,14 @@ STORESCU_OPTIONS = {
     "1.2.840.10008.1.2.5": "-xr",
 }
 
-#: Their class and instance are written as UN: dcmsend announces both as "31".
-DCMSEND_MISREADS = frozenset({"rtdose_rle.dcm", "rtdose_rle_1frame.dcm"})
-
+#: Their class and instance are written as UN: dcmsend announces both as "31", dcmjs hangs.
+WRITTEN_AS_UN = frozenset({"rtdose_rle.dcm", "rtdose_rle_1frame.dcm"})
 #: It ends or refuses at these: odd elements, one bit a pixel, unknown value representations.
-DCMJS_CANNOT_READ = frozenset(
-    {"SC_rgb_jpeg.dcm", "ExplVR_BigEnd.dcm", "badVR.dcm", "liver_1frame.dcm"}
-)
+DCMJS_CANNOT_READ = WRITTEN_AS_UN | {
+    "SC_rgb_jpeg.dcm",
+    "ExplVR_BigEnd.dcm",
+    "badVR.dcm",
+    "liver_1frame.dcm",
+}
 
 SENDERS: tuple[type[Sender], ...] = (Storescu, Dcmsend, Pynetdicom, OurSend, Dcmjs, SendImage)
