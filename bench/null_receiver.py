@@ -1,7 +1,8 @@
 """A receiver that only counts: what a sender, or a router's way out, can do at best.
 
-`python -m bench.null_receiver PORT MAX_PDU` prints a line of JSON for every 20 ms in which
-something arrived: how many so far, and when (monotonic seconds).
+`python -m bench.null_receiver PORT MAX_PDU [DELAY]` answers each object after DELAY seconds, and
+prints a line of JSON for every 20 ms in which something arrived: how many so far, and when
+(monotonic seconds).
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ from router.net.connection import Connection
 class Counter:
     """Serves associations and counts objects."""
 
-    def __init__(self, max_length: int) -> None:
+    def __init__(self, max_length: int, delay: float = 0.0) -> None:
         self.count = 0
+        self.delay = delay
         self.lock = threading.Lock()
         self.acceptance = Acceptance(max_length=max_length)
 
@@ -46,6 +48,8 @@ class Counter:
                             break
                     else:
                         return
+                    if self.delay:
+                        time.sleep(self.delay)
                     with self.lock:
                         self.count += 1
                     response = CStoreRsp(
@@ -70,7 +74,7 @@ class Counter:
 
 def main() -> None:
     """Listen until killed."""
-    counter = Counter(int(sys.argv[2]))
+    counter = Counter(int(sys.argv[2]), *map(float, sys.argv[3:]))
     acceptor = Acceptor(host="127.0.0.1", port=int(sys.argv[1]), serve=counter.serve)
     acceptor.start()
     told = 0
