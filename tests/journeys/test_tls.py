@@ -100,8 +100,8 @@ class Site:
             command = [needed("storescp"), "--fork", *tls, *place]
             environ = self._old if name == "older" else None
             program = Program(command, self.folder / f"{name}.log", environ)
-            program.wait_for_port(self.ports[name])
             yield program
+            program.wait_for_port(self.ports[name])
 
     def kept(self, name: str) -> Path:
         return self.folder / name
