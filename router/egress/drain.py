@@ -72,15 +72,16 @@ def drain(
         # Otherwise the destination would get nothing until leases and slot have run out.
         tenure.abandon(_patience(timing, stop))
         raise
+    # Asked once the slot is free: a bell that rang in vain while we had it is not lost.
     left = not run.in_vain and _left_due(destination, ledger)
     return DrainResult(delivered=recorder.delivered, left_due=left)
 
 
 def _begin(destination: Destination, ledger: Ledger, tenure: Tenure) -> list[LeasedDelivery] | None:
-    # A read first: most bells ring for what another drain has taken already.
-    with ledger.read() as connection:
-        if not deliveries.has_due(connection, destination.name):
-            return None
+    # A read first: most bells ring for what another drain has taken already, or for a
+    # destination that is down, and the ledger has only one writer at a time.
+    if not _left_due(destination, ledger):
+        return None
     with ledger.write() as connection:
         return tenure.begin(connection)
 
@@ -103,7 +104,6 @@ def _patience(timing: Timing, stop: Callable[[], bool]) -> Callable[[], bool]:
 
 
 def _left_due(destination: Destination, ledger: Ledger) -> bool:
-    # Asked once the slot is free: a bell that rang in vain while we had it is not lost.
     with ledger.read() as connection:
         health = destinations.health(connection, destination.name)
         workable = not health.held and (health.up or health.probe_due)

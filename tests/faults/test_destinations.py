@@ -95,12 +95,11 @@ def test_a_status_decides_for_its_object_alone(status: int, state: str, tmp_path
     ):
         sent = send_some(router)
         router.wait_until_settled(sent)
-        found = dict(
-            router.ask(
-                "SELECT o.sop_instance_uid, d.state FROM deliveries d "
-                "JOIN objects o ON o.id = d.object_id"
-            )
+        states_of = (
+            "SELECT o.sop_instance_uid, d.state FROM deliveries d "
+            "JOIN objects o ON o.id = d.object_id"
         )
+        found = {str(uid): str(became) for uid, became in router.ask(states_of)}
     chosen = {uid for uid in sent if int(uid[-6:]) % 3 == 0}
     assert {uid for uid, became in found.items() if uid in chosen and became == state} == chosen
     assert {found[uid] for uid in sent.keys() - chosen} == {"delivered"}
@@ -117,10 +116,11 @@ def test_success_is_never_told_of_an_object_that_the_peer_refused(tmp_path: Path
     ):
         sent = send_some(router, 0.5)
         pause(1.5)
-        states = dict(router.ask("SELECT state, count(*) FROM deliveries GROUP BY state"))
+        counts = router.ask("SELECT state, count(*) FROM deliveries GROUP BY state")
+        states = {str(state): int(str(count)) for state, count in counts}
     assert sent
     assert set(states) <= {"waiting", "leased"}
-    assert sum(int(str(count)) for count in states.values()) == len(sent)
+    assert sum(states.values()) == len(sent)
 
 
 def test_a_poisoned_object_stalls_nobody_and_ends(tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def test_an_encapsulated_object_is_held_where_the_peer_takes_native_ones_only(ho
 
 def test_an_encapsulated_object_goes_out_byte_for_byte_where_the_peer_takes_it(house, scp):
     peer = scp({CT: [JPEG, ELE]})
-    data = b"whatever the codec says"
+    data = b"whatever the codec says."
     (uid,) = house.owe("pacs", small(), syntax=JPEG, encoded=data)
     house.drain(pacs(peer.port))
     assert peer.bytes_of[uid] == data
