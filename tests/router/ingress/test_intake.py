@@ -56,9 +56,7 @@ class House:
     def restart(self) -> None:
         self.spool = Spool(DirectoryStore(self.folder / "store"))
         self.broker = Bells()
-        self.intake = Intake(
-            ledger=self.ledger, broker=self.broker, spool=self.spool, node="test"
-        )
+        self.intake = Intake(ledger=self.ledger, broker=self.broker, spool=self.spool, node="test")
 
     def receive(self, data: bytes = b"data set", *, finish: bool = True) -> ReceivedObject | None:
         reception = Reception(
@@ -172,7 +170,7 @@ def test_a_discarded_reception_leaves_nothing(house: House) -> None:
 def test_more_than_the_queue_holds_is_left_to_a_scan(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    house.intake._queue.maxsize = 5  # noqa: SLF001  the bound is 20,000 objects otherwise
+    house.intake._queue.maxsize = 5
     monkeypatch.setattr(intake_module, "QUEUE_LIMIT", 5)
     came = [received(house) for _ in range(12)]
     for one in came:
