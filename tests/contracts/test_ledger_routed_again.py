@@ -12,7 +12,7 @@ def held(story) -> str:
     """An object that was held although one of its routes could be served."""
     (object_id,) = story.receive()
     story.record(story.route(object_id, "pacs", state=ObjectState.HELD, reason="edit_failed"))
-    return object_id
+    return str(object_id)
 
 
 def route_again(ledger: Ledger, story, object_id: str, *destinations: str, **changes) -> None:

@@ -6,15 +6,15 @@ import io
 from dataclasses import dataclass
 from pathlib import Path
 
-import data_store
+import data_store  # type: ignore[import-untyped]  # of the package pydicom-data
 import pydicom
+import pydicom.data
 import pytest
-from pydicom.data import DATA_ROOT
 from pydicom.filereader import read_file_meta_info
 
 from rules.encoded import EncodedDataSet
 
-FOLDERS = (Path(DATA_ROOT), Path(data_store.__file__).parent)
+FOLDERS = (Path(pydicom.data.__file__).parent, Path(data_store.__file__).parent)
 FILES = sorted(path for folder in FOLDERS for path in folder.rglob("*") if path.is_file())
 
 
@@ -49,7 +49,7 @@ def load(path: Path) -> Sample | None:
     return Sample(path.name, content, str(meta.TransferSyntaxUID), 144 + int(length))
 
 
-SAMPLES = {path.name: sample for path in FILES if (sample := load(path))}
+SAMPLES = {path.name: loaded for path in FILES if (loaded := load(path))}
 
 
 @pytest.fixture(params=sorted(SAMPLES))
