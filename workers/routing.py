@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from router import metrics
 from router.broker import Broker, BrokerUnavailable
@@ -14,15 +15,24 @@ from router.tickets import EgressTicket, RoutingTicket
 LEDGER_PAUSES = (0.2, 1.0, 5.0)
 """Waits before a ticket is left to the sweep because the ledger stays away."""
 
+RING_AGAIN_SECONDS = 0.25
+"""Under load every batch would ring for every destination, those that hang or are down included,
+and a bell costs as much as routing ten objects. A drain looks for more work for a second before it
+ends, and whoever finds all slots taken leaves word: so soon after a bell another tells nothing."""
+
 log = get_logger("routing")
 
 
 class RoutingTask:
     """Runs `Routing` on tickets; an object that breaks it is set aside, the others go on."""
 
-    def __init__(self, routing: Routing, broker: Broker) -> None:
+    def __init__(
+        self, routing: Routing, broker: Broker, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._routing = routing
         self._broker = broker
+        self._clock = clock
+        self._rung_at: dict[str, float] = {}
 
     def __call__(self, ticket: RoutingTicket) -> None:
         for pause in (*LEDGER_PAUSES, None):
@@ -57,8 +67,12 @@ class RoutingTask:
             return frozenset()
 
     def _ring(self, destinations: frozenset[str]) -> None:
+        now = self._clock()
         for destination in destinations:
+            if now - self._rung_at.get(destination, float("-inf")) < RING_AGAIN_SECONDS:
+                continue
             try:
                 self._broker.publish(EgressTicket(destination=destination))
+                self._rung_at[destination] = now
             except BrokerUnavailable as error:
                 log.warning("ticket not published; the sweep rings again", reason=str(error))

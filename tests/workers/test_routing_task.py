@@ -1,0 +1,60 @@
+"""The routing task: for whom it rings, and how often."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from router.broker import Broker, BrokerUnavailable
+from router.routing.batch import Routing
+from router.tickets import EgressTicket, RoutingTicket, Ticket
+from workers.routing import RING_AGAIN_SECONDS, RoutingTask
+
+TICKET = RoutingTicket(object_ids=("0" * 32,))
+
+
+class Verdicts(Routing):
+    """Decides as it was told."""
+
+    def __init__(self, *results: set[str]) -> None:
+        self._results = iter(results)
+
+    def route(self, object_ids: Sequence[str]) -> frozenset[str]:
+        return frozenset(next(self._results))
+
+
+class Bells(Broker):
+    """Hears every bell."""
+
+    def __init__(self) -> None:
+        self.rung: list[str] = []
+        self.away = False
+
+    def publish(self, ticket: Ticket) -> None:
+        if self.away:
+            raise BrokerUnavailable("away")
+        assert isinstance(ticket, EgressTicket)
+        self.rung.append(ticket.destination)
+
+
+def test_a_destination_is_rung_for_once_in_a_while_and_each_by_itself() -> None:
+    now = [100.0]
+    bells = Bells()
+    task = RoutingTask(
+        Verdicts({"pacs"}, {"pacs"}, {"research"}, {"pacs"}), bells, clock=lambda: now[0]
+    )
+    for _ in range(3):
+        task(TICKET)
+    assert bells.rung == ["pacs", "research"]
+    now[0] += RING_AGAIN_SECONDS
+    task(TICKET)
+    assert bells.rung == ["pacs", "research", "pacs"]
+
+
+def test_a_bell_that_was_not_heard_is_rung_again() -> None:
+    bells = Bells()
+    task = RoutingTask(Verdicts({"pacs"}, {"pacs"}), bells, clock=lambda: 100.0)
+    bells.away = True
+    task(TICKET)
+    bells.away = False
+    task(TICKET)
+    assert bells.rung == ["pacs"]
