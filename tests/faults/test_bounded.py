@@ -6,6 +6,8 @@ What they cost in time is measured by `python -m bench.bounded`.
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -24,6 +26,13 @@ pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(600)]
 SMALL = slice_template()
 IDLE = 300
 WAITING = 1_000_000
+
+
+@pytest.fixture(autouse=True)
+def nothing_large_is_left_behind(tmp_path: Path) -> Iterator[None]:
+    """pytest keeps the folders of its last runs."""
+    yield
+    shutil.rmtree(tmp_path / "var", ignore_errors=True)
 
 
 def test_an_object_of_2_gb_passes_as_it_came_and_edited(tmp_path: Path) -> None:
