@@ -11,8 +11,8 @@ from pathlib import Path
 
 from tests.interop import corpus
 from tests.interop.corpus import Specimen
-from tests.interop.receivers import DCMJS, HERE
-from tests.programs import missing, needed
+from tests.interop.receivers import HERE
+from tests.programs import needed
 
 SECONDS = 120
 
@@ -109,7 +109,7 @@ class Pynetdicom(Sender):
             for specimen, status in zip(specimens, statuses, strict=True)
             if status != 0
         ]
-        assert not refused
+        assert not refused, refused
 
     def statuses(self, specimens: Sequence[Specimen], port: int, called: str) -> list[int | None]:
         """The status that each object was answered with; None where no answer came."""
@@ -129,25 +129,6 @@ class Pynetdicom(Sender):
             self.run(command, given=json.dumps(items), strict=True)
         )
         return answer
-
-
-class Dcmjs(Sender):
-    """dcmjs-dimse on node: it decodes each file and writes it anew."""
-
-    name = "dcmjs"
-
-    def send(self, specimens: Sequence[Specimen], port: int, called: str) -> None:
-        if not DCMJS.is_dir():
-            raise missing("dcmjs-dimse is not installed (scripts/install_peers.sh installs it)")
-        files = [specimen.path for specimen in specimens]
-        output = self.run(
-            [needed("node"), HERE / "dcmjs" / "send.js", "127.0.0.1", str(port), called, *files],
-            environ={"NODE_PATH": str(DCMJS)},
-        )
-        assert output.rstrip().endswith("]"), output
-
-    def offers(self, specimen: Specimen) -> bool:
-        return specimen.name not in DCMJS_CANNOT_READ
 
 
 class SendImage(Sender):
@@ -206,14 +187,7 @@ STORESCU_OPTIONS = {
     "1.2.840.10008.1.2.5": "-xr",
 }
 
-#: Their class and instance are written as UN: dcmsend announces both as "31", dcmjs hangs.
+#: Their class and instance are written as UN: dcmsend announces both as "31".
 WRITTEN_AS_UN = frozenset({"rtdose_rle.dcm", "rtdose_rle_1frame.dcm"})
-#: It ends or refuses at these: odd elements, one bit a pixel, unknown value representations.
-DCMJS_CANNOT_READ = WRITTEN_AS_UN | {
-    "SC_rgb_jpeg.dcm",
-    "ExplVR_BigEnd.dcm",
-    "badVR.dcm",
-    "liver_1frame.dcm",
-}
 
-SENDERS: tuple[type[Sender], ...] = (Storescu, Dcmsend, Pynetdicom, OurSend, Dcmjs, SendImage)
+SENDERS: tuple[type[Sender], ...] = (Storescu, Dcmsend, Pynetdicom, OurSend, SendImage)
