@@ -48,7 +48,7 @@ bench: .venv/.dev peers  ## measure against other makers' programs (bench/README
 
 fuzz: .venv/.dev  ## ten minutes of hostile bytes at the acceptor
 	$(BIN)/pip install --quiet -c constraints.txt -e '.[fuzz]'
-	$(BIN)/python -m tests.fuzz.acceptor
+	$(BIN)/python tests/router/dicom/fuzz_acceptor.py 600
 
 peers:
 	@scripts/install_peers.sh
