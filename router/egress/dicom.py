@@ -213,11 +213,12 @@ class DicomChannel:
         return self._tls
 
     def _not_opened(self, error: NetError) -> Attempt:
-        rejected = isinstance(error, AssociationRejected)
+        # A peer that serves our other associations but takes no more of them is not down, whether
+        # it says so or lets the next one wait, as those do that serve one at a time.
+        full = isinstance(error, AssociationRejected | TimedOut)
         return Attempt(
             outcome=outcomes.of_no_association(error.reason, str(error)),
-            # A peer that serves our other associations but takes no more of them is not down.
-            retry_soon=rejected and self._pool.at_work(self._key) > 0,
+            retry_soon=full and self._pool.at_work(self._key) > 0,
             severe=isinstance(error, AssociationRejected)
             and (error.source, error.code) in _MISCONFIGURED,
         )

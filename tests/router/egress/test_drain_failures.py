@@ -1,9 +1,11 @@
 """Draining a destination that misbehaves, and objects that do: who pays, and who does not."""
 
+import socket
 import threading
 
 import pytest
 
+from router.egress.pool import Keep
 from tests.programs import wait_until
 from tests.router.egress.surroundings import CT, ELE, ILE, JPEG, MR, Row, encode, pacs, small
 
@@ -271,3 +273,18 @@ def test_a_peer_that_does_not_speak_tls_is_down(house, scp):
     assert health.reason is not None
     assert health.reason.startswith("tls_")
     assert house.rows()[uid].attempts == 0
+
+
+@pytest.mark.parametrize("another_at_work", [True, False])
+def test_a_peer_that_serves_one_association_at_a_time_is_not_down(house, another_at_work):
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # connects, and never answers
+        destination = pacs(silent.getsockname()[1], timeouts={"acse": 0.3})
+        if another_at_work:
+            key = (destination.name, destination.dicom)
+            keep = Keep(window=2, idle=30, reuse=100)
+            house.pool.borrow(key, keep, lambda line: False)
+            house.pool.opened(key)
+        (uid,) = house.owe("pacs", small())
+        house.drain(destination)
+    assert house.rows()[uid].attempts == 0
+    assert house.health("pacs").up == another_at_work
