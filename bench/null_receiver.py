@@ -12,20 +12,15 @@ import sys
 import threading
 import time
 
-from router.dicom.commands import CEchoRq, CEchoRsp, CStoreRq, CStoreRsp
-from router.dicom.events import (
-    AssociationRequested,
-    CommandReceived,
-    DataReceived,
-    ReleaseRequested,
-)
-from router.dicom.negotiation import Acceptance, negotiate
+from router.dicom.commands import CStoreRq
+from router.dicom.negotiation import Acceptance, NegotiatedContext
 from router.net.acceptor import Acceptor
 from router.net.connection import Connection
+from router.net.storage_scp import SUCCESS, serve_storage
 
 
 class Counter:
-    """Serves associations and counts objects."""
+    """Serves associations and counts objects; as a reception it takes everything, keeps nothing."""
 
     def __init__(self, max_length: int, delay: float = 0.0) -> None:
         self.count = 0
@@ -34,42 +29,26 @@ class Counter:
         self.acceptance = Acceptance(max_length=max_length)
 
     def serve(self, connection: Connection) -> None:
-        """Take everything, keep nothing."""
-        event = connection.next_event()
-        if not isinstance(event, AssociationRequested):
-            return
-        connection.association.accept(negotiate(event.request, self.acceptance))
-        while True:
-            event = connection.next_event()
-            match event:
-                case CommandReceived(command=CStoreRq() as request):
-                    while isinstance(event := connection.next_event(), DataReceived):
-                        if event.last:
-                            break
-                    else:
-                        return
-                    if self.delay:
-                        time.sleep(self.delay)
-                    with self.lock:
-                        self.count += 1
-                    response = CStoreRsp(
-                        message_id_being_responded_to=request.message_id,
-                        affected_sop_class_uid=request.affected_sop_class_uid,
-                        affected_sop_instance_uid=request.affected_sop_instance_uid,
-                        status=0,
-                    )
-                    connection.send_command(event.context_id, response)
-                case CommandReceived(command=CEchoRq() as echo):
-                    answer = CEchoRsp(
-                        message_id_being_responded_to=echo.message_id,
-                        affected_sop_class_uid=echo.affected_sop_class_uid,
-                        status=0,
-                    )
-                    connection.send_command(event.context_id, answer)
-                case ReleaseRequested():
-                    connection.association.release_response()
-                case _:
-                    return
+        """One association, to its end."""
+        serve_storage(connection, self.receive, acceptance=self.acceptance)
+
+    def receive(self, _: Connection, __: NegotiatedContext, ___: CStoreRq) -> Counter:
+        """Nothing is kept of an object, so all share one reception."""
+        return self
+
+    def write(self, fragment: memoryview) -> None:
+        """Keep nothing."""
+
+    def finish(self) -> int:
+        """Count it."""
+        if self.delay:
+            time.sleep(self.delay)
+        with self.lock:
+            self.count += 1
+        return SUCCESS
+
+    def discard(self) -> None:
+        """Nothing to undo: it was not counted."""
 
 
 def main() -> None:
