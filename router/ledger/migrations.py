@@ -11,7 +11,7 @@ from sqlalchemy import Connection, inspect, text
 import router
 from router.ledger.errors import LedgerRefused, SchemaOutdated
 
-NEWEST_REVISION = "0001"
+NEWEST_REVISION = "0006"
 """The newest of the scripts, written here because Alembic takes long to import, and every command
 asks. A test holds it to the scripts."""
 ADVISORY_LOCK = 0x64726F75  # "drou": two pods that migrate at once take turns

@@ -37,8 +37,8 @@ def test_the_newest_revision_is_the_newest_script():
 def test_a_ledger_of_an_older_version_is_told_to_be_upgraded(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(migrations, "NEWEST_REVISION", "0002")
-    with pytest.raises(SchemaOutdated, match="at revision 0001, this version needs 0002"):
+    monkeypatch.setattr(migrations, "NEWEST_REVISION", "9999")
+    with pytest.raises(SchemaOutdated, match=f"at revision {NEWEST_REVISION}, this .* needs 9999"):
         ledger.check()
 
 
