@@ -35,9 +35,20 @@ def scenario_files(folder: Path) -> list[Path]:
     return [path for path in _yaml_files(folder) if path.name.endswith(TEST_ENDINGS)]
 
 
-def load_rules(folder: Path, *, destinations: Collection[str] | None) -> RouteTable:
+def load_rules(
+    folder: Path,
+    *,
+    destinations: Collection[str] | None,
+    texts: Mapping[str, str] | None = None,
+) -> RouteTable:
     """The table of a folder. Without `destinations` any name may be sent to (to look at rules
-    apart from their site). DocumentError with all problems of all files."""
+    apart from their site). DocumentError with all problems of all files.
+
+    With `texts`, the rules are these (an earlier version, or one that another process put in
+    force), and the folder has only what they refer to.
+    """
+    if texts is not None:
+        return rules_of_texts(texts, destinations=destinations)
     if not folder.is_dir():
         message = "there is no such folder of rules"
         raise DocumentError([Problem(file=str(folder), line=1, column=1, key="", message=message)])
@@ -82,6 +93,7 @@ def _table(
         slots=slots,
         version=version_of(texts),
         texts=texts,
+        files=tuple(Path(document.file) for document in documents),
     )
 
 
@@ -139,6 +151,8 @@ def _compile(
         ),
         file=document.file,
         line=place.line,
+        document=document,
+        index=index,
     )
 
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from rules.conditions import Check, Holds, first_failure
+from rules.documents import Document
 from rules.facts import Facts
 from rules.schema import Route
 from rules.verdict import Dispatch, Failure, Step, Verdict
@@ -19,7 +21,8 @@ from rules.view import Slots, View
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompiledRoute:
-    """A route with its conditions as closures; `file` and `line` say where it was written."""
+    """A route with its conditions as closures; `file` and `line` say where it was written, and
+    `document` and `index` where each of its keys was."""
 
     route: Route
     checks: tuple[Check, ...]
@@ -27,6 +30,8 @@ class CompiledRoute:
     dispatch: Dispatch
     file: str
     line: int
+    document: Document = field(repr=False)
+    index: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +39,7 @@ class RouteTable:
     """All routes of a site, in order; disabled ones only among `all_routes`.
 
     `version` is short and the same for the same texts; `texts` are the files by name, for history.
+    `files` are all that were read, tables too: when one of them changes, it is time to reload.
     """
 
     routes: tuple[CompiledRoute, ...]
@@ -41,6 +47,7 @@ class RouteTable:
     slots: Slots = field(repr=False)
     version: str
     texts: Mapping[str, str] = field(repr=False)
+    files: tuple[Path, ...] = ()
 
 
 def match(table: RouteTable, facts: Facts) -> Verdict:
