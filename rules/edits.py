@@ -9,9 +9,10 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import assert_never
+from typing import TypeAlias, assert_never
 
 from rules.draft import Draft, EditFailed
+from rules.edits_pixels import Burn, TransferSyntax
 from rules.edits_schema import (
     Copy,
     Edit,
@@ -32,7 +33,9 @@ from rules.recording import Recording, record_originals
 from rules.tags import AttributePath, Tag, TagPattern
 from rules.templates import Template
 
-__all__ = ["EditFailed", "Edited", "Recording", "apply_edits"]
+__all__ = ["EditFailed", "Edited", "PixelEdit", "Recording", "apply_edits"]
+
+PixelEdit: TypeAlias = TransferSyntax | Burn
 
 _SOP_CLASS_UID = Tag(0x0008, 0x0016)
 _SOP_INSTANCE_UID = Tag(0x0008, 0x0018)
@@ -41,13 +44,15 @@ _SOP_INSTANCE_UID = Tag(0x0008, 0x0018)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edited:
     """An edited data set: the pieces one after the other. `changed` names what is different at
-    the top level, without what records the change; empty: the object is as it came."""
+    the top level, without what records the change; empty: the object is as it came.
+    `pixel_edits` are still to be carried out, on what the pieces are, in this order."""
 
     pieces: tuple[Piece, ...]
     sop_class_uid: str
     sop_instance_uid: str
     transfer_syntax_uid: str
     changed: tuple[str, ...]
+    pixel_edits: tuple[PixelEdit, ...] = ()
 
 
 def apply_edits(
@@ -73,6 +78,7 @@ def apply_edits(
         sop_instance_uid=_uid(draft, _SOP_INSTANCE_UID),
         transfer_syntax_uid=data_set.transfer_syntax_uid,
         changed=tuple(str(Tag(tag >> 16, tag & 0xFFFF)) for tag in changed),
+        pixel_edits=tuple(edit for edit in edits if isinstance(edit, PixelEdit)),
     )
 
 
@@ -96,6 +102,8 @@ def _apply(edit: Edit, draft: Draft) -> None:
             _change(draft, (edit.replacement.tag,), edit.replacement.apply)
         case Upper() | Lower() | Strip():
             _change(draft, edit.paths, _LETTERS[type(edit)])
+        case TransferSyntax() | Burn():
+            pass  # the caller's, after all others
         case _:
             assert_never(edit)
 

@@ -29,6 +29,7 @@ from pydicom.config import RAISE
 from pydicom.valuerep import validate_value
 
 from rules.documents import Section
+from rules.edits_pixels import Burn, TransferSyntax
 from rules.encoded_values import NUMBERS, SINGLE, standard_vr
 from rules.encoded_writing import Unfit, pack_numbers
 from rules.patterns import Pattern, Substitution, compile_pattern, parse_substitution
@@ -254,6 +255,8 @@ EDITS: dict[str, type[Section]] = {
     "upper": Upper,
     "lower": Lower,
     "strip": Strip,
+    "transfer_syntax": TransferSyntax,
+    "burn": Burn,
 }
 
 
@@ -287,7 +290,9 @@ Edit: TypeAlias = Annotated[
     | Annotated[Replace, Tag("replace")]
     | Annotated[Upper, Tag("upper")]
     | Annotated[Lower, Tag("lower")]
-    | Annotated[Strip, Tag("strip")],
+    | Annotated[Strip, Tag("strip")]
+    | Annotated[TransferSyntax, Tag("transfer_syntax")]
+    | Annotated[Burn, Tag("burn")],
     Discriminator(
         _word,
         custom_error_type="edit",

@@ -11,7 +11,7 @@ from router.dicom.part10 import FileMeta, encode_file_meta
 from router.dicom.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from router.ledger import DerivedObject
 from router.store import Spool, Writer
-from rules.edits import Edited
+from rules.edits import Edited, EditFailed
 from rules.encoded import EncodedDataSet, Piece, Slice, Source
 
 _COPY = 1 << 20
@@ -21,8 +21,11 @@ _COPY = 1 << 20
 def write_derived(spool: Spool, original: EncodedDataSet, edited: Edited) -> DerivedObject:
     """Put the edited object into the store, durably. OSError when the disk does not take it.
 
-    The caller settles its id with the spool once the ledger knows it.
+    The caller settles its id with the spool once the ledger knows it. EditFailed for edits of
+    pixels.
     """
+    if edited.pixel_edits:
+        raise EditFailed("pixels cannot be changed here")
     meta = FileMeta(
         media_storage_sop_class_uid=edited.sop_class_uid,
         media_storage_sop_instance_uid=edited.sop_instance_uid,

@@ -61,7 +61,7 @@ def test_an_edit_as_it_is_typed(text: str, written: object) -> None:
         ("replace: {tag: StudyID, pattern: '', with: x}", "at least 1"),
         ("replace: {tag: StudyID, pattern: a, with: 'b\\'}", "lone backslash"),
         ("upper: {PatientID: x}", "expected a list"),
-        ("transfer_syntax: JPEGBaseline8Bit", "there is no edit of this name"),
+        ("rename: {PatientID: x}", "there is no edit of this name"),
         ("set", "expected an edit such as"),
     ],
 )

@@ -8,6 +8,7 @@ import pytest
 from pydantic import BaseModel
 
 from rules.documents import parse_document
+from rules.edits_pixels import TARGETS, Lossy, Transcoding
 from rules.edits_schema import EDITS, FromTo, Replacement
 from rules.loading import rules_of_texts
 from rules.names import NAMED
@@ -51,6 +52,7 @@ def test_every_word_is_explained_and_no_other(section: str, words: set[str]) -> 
         ("A route", keys(RuleFile) | {"stat", "high", "routine", "low"}),
         ("Facts", set(GROUPS)),
         ("Edits", keys(FromTo) | keys(Replacement) | {"private"}),
+        ("Edits", keys(Transcoding) | keys(Lossy) | {one.keyword for one in TARGETS.values()}),
         ("YAML, and what this router makes of it", {"null", "~"}),
     ],
 )
