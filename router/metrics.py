@@ -104,7 +104,21 @@ QUEUE_DEPTH = Gauge(
 QUEUE_OLDEST_SECONDS = Gauge(
     "dicom_router_queue_oldest_seconds", "Age of the oldest waiting delivery.", ["destination"]
 )
-UNROUTED = Gauge("dicom_router_unrouted_objects", "Objects that wait for a person to route them.")
+UNFINISHED_OBJECTS = Gauge(
+    "dicom_router_unfinished_objects",
+    "Objects that are not routed yet, or wait for a person.",
+    ["state"],
+)
+INTAKE_WAITING = Gauge(
+    "dicom_router_intake_waiting_objects",
+    "Objects that were acknowledged and are not in the ledger yet.",
+    multiprocess_mode="livesum",
+)
+LEADING = Gauge(
+    "dicom_router_leading",
+    "1: this process conducts; 0: it stands by.",
+    multiprocess_mode="livesum",
+)
 TASK_FAILURES = Counter(
     "dicom_router_task_failures_total",
     "Errors nobody foresaw, caught by the task that ran into them.",

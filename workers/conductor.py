@@ -28,11 +28,18 @@ class Conductor:
     """Does its duties by turns in one thread; a duty that fails is logged and done next time."""
 
     def __init__(
-        self, duties: Sequence[Duty], *, leads: Callable[[], bool], renew_every: float
+        self,
+        duties: Sequence[Duty],
+        *,
+        leads: Callable[[], bool],
+        retired: Callable[[], None],
+        renew_every: float,
     ) -> None:
-        """`leads` takes or renews the leader's lease, asked every `renew_every` seconds."""
+        """`leads` takes or renews the leader's lease, asked every `renew_every` seconds;
+        `retired` is called when it was lost."""
         self._duties = tuple(duties)
         self._leads = leads
+        self._retired = retired
         self._renew_every = renew_every
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="conductor", daemon=True)
@@ -52,12 +59,19 @@ class Conductor:
         leads, renew_at = False, 0.0
         while not self._stopping.wait(shortest):
             if time.monotonic() >= renew_at:
-                leads = bool(self._guarded("lead", self._leads))
+                leads = self._lead(was_leading=leads)
                 renew_at = time.monotonic() + self._renew_every
             for duty in self._duties if leads else ():
                 if time.monotonic() >= due[duty]:
                     self._guarded(duty.name, duty.act)
                     due[duty] = time.monotonic() + duty.every
+
+    def _lead(self, *, was_leading: bool) -> bool:
+        leads = bool(self._guarded("lead", self._leads))
+        metrics.LEADING.set(leads)
+        if was_leading and not leads:
+            self._retired()
+        return leads
 
     def _guarded(self, name: str, act: Callable[[], object]) -> object:
         try:

@@ -9,7 +9,7 @@ import time
 
 from router import metrics
 from router.broker import Broker
-from router.conduct.gauges import measure
+from router.conduct.gauges import measure, unmeasure
 from router.conduct.retention import forget
 from router.conduct.sweep import sweep, sweep_orphans
 from router.config import Site
@@ -66,7 +66,10 @@ class Embedded:
             name=f"dicom-router@{self.name}",
         )
         self._conductor = Conductor(
-            self._duties(store), leads=self._lead, renew_every=LEADER_MS / 3000
+            self._duties(store),
+            leads=self._lead,
+            retired=unmeasure,
+            renew_every=LEADER_MS / 3000,
         )
         self._metrics: metrics.Endpoint | None = None
 

@@ -13,6 +13,12 @@ _SHOWN = (
     DeliveryState.HELD,
     DeliveryState.FAILED,
 )
+_PENDING = (
+    ObjectState.RECEIVED,
+    ObjectState.UNROUTED,
+    ObjectState.HELD,
+    ObjectState.FAILED,
+)
 
 
 def measure(ledger: Ledger, store: Store, site: Site) -> None:
@@ -22,7 +28,8 @@ def measure(ledger: Ledger, store: Store, site: Site) -> None:
         depths = {(depth.destination, depth.state): depth for depth in queries.depths(connection)}
         health = {one.name: one for one in destinations.all_health(connection)}
         counts = queries.object_counts(connection)
-    metrics.UNROUTED.set(counts.get(ObjectState.UNROUTED, 0))
+    for pending in _PENDING:
+        metrics.UNFINISHED_OBJECTS.labels(pending.value).set(counts.get(pending, 0))
     for name in site.destination_names:
         metrics.DESTINATION_UP.labels(name).set(name not in health or health[name].up)
         for state in _SHOWN:
@@ -31,3 +38,14 @@ def measure(ledger: Ledger, store: Store, site: Site) -> None:
         waiting = depths.get((name, DeliveryState.WAITING))
         oldest_ms = waiting.oldest_age_ms if waiting else 0
         metrics.QUEUE_OLDEST_SECONDS.labels(name).set(oldest_ms / 1000)
+
+
+def unmeasure() -> None:
+    """Show nothing of what `measure` read: another process leads, and old figures would be lies."""
+    for gauge in (
+        metrics.UNFINISHED_OBJECTS,
+        metrics.DESTINATION_UP,
+        metrics.QUEUE_DEPTH,
+        metrics.QUEUE_OLDEST_SECONDS,
+    ):
+        gauge.clear()

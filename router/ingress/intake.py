@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from router import tickets
+from router import metrics, tickets
 from router.broker import Broker, BrokerUnavailable
 from router.ingress.recovery import scan
 from router.ledger import Ledger, LedgerUnavailable, ReceivedObject, objects
@@ -61,6 +61,8 @@ class Intake:
             # it stands, no checkpoint overtakes the object.
             self._overflowed.set()
             self._spool.settled([received.id])
+        else:
+            metrics.INTAKE_WAITING.inc()
 
     def stop(self, timeout: float) -> bool:
         """Carry over what waits, then end; whether that was done within `timeout` seconds.
@@ -76,7 +78,7 @@ class Intake:
         self._persist(self._scan)
         taken_in_at = float("-inf")
         while batch := self._gather(busy_until=taken_in_at + BUSY_SECONDS):
-            self._take_in(batch)
+            self._take_in_gathered(batch)
             taken_in_at = time.monotonic()
             if self._overflowed.is_set() and self._queue.qsize() < QUEUE_LIMIT // 2:
                 self._overflowed.clear()
@@ -101,6 +103,10 @@ class Intake:
                 break
             batch.append(item)
         return batch
+
+    def _take_in_gathered(self, batch: Sequence[ReceivedObject]) -> None:
+        self._take_in(batch)
+        metrics.INTAKE_WAITING.dec(len(batch))
 
     def _take_in(self, batch: Sequence[ReceivedObject]) -> None:
         def write() -> None:
@@ -137,7 +143,7 @@ class Intake:
         for batch in scan(self._ledger, self._spool, node=self._node, size=BATCH):
             self._take_in(batch)
             while not self._queue.empty() and (newer := self._gather()):
-                self._take_in(newer)  # a long scan must not hold up what comes in now
+                self._take_in_gathered(newer)  # a long scan must not hold up what comes in now
         self._scanned = True
 
     def _persist(self, act: Callable[[], None]) -> bool:

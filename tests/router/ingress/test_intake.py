@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from prometheus_client import REGISTRY
 
 from router.broker import Broker
 from router.ingress import intake as intake_module
@@ -179,6 +180,22 @@ def test_more_than_the_queue_holds_is_left_to_a_scan(
     wait_until(lambda: house.broker.objects() >= {one.id for one in came})
     assert house.intake.stop(10)
     assert house.known() == {one.id for one in came}
+
+
+def test_what_waits_for_the_ledger_is_counted(house: House) -> None:
+    before = waiting()
+    for _ in range(3):
+        house.intake.submit(received(house))
+    assert waiting() - before == 3
+    house.intake.start()
+    wait_until(lambda: waiting() == before)
+    assert house.intake.stop(10)
+
+
+def waiting() -> float:
+    value = REGISTRY.get_sample_value("dicom_router_intake_waiting_objects")
+    assert value is not None
+    return value
 
 
 def test_the_checkpoint_follows_what_is_settled(house: House) -> None:

@@ -1,0 +1,68 @@
+"""The conductor: acts while it leads, and says so."""
+
+from __future__ import annotations
+
+import threading
+
+from prometheus_client import REGISTRY
+
+from workers.conductor import Conductor, Duty
+
+
+def leading() -> float | None:
+    return REGISTRY.get_sample_value("dicom_router_leading")
+
+
+class Lease:
+    """The leader's lease, as the test gives and takes it."""
+
+    def __init__(self) -> None:
+        self.ours = True
+        self.acted = threading.Event()
+        self.retired = threading.Event()
+
+    def conductor(self) -> Conductor:
+        return Conductor(
+            [Duty(name="act", every=0.001, act=self.acted.set)],
+            leads=lambda: self.ours,
+            retired=self.retired.set,
+            renew_every=0.001,
+        )
+
+
+def test_who_leads_acts_and_says_so_and_who_lost_it_retires() -> None:
+    lease = Lease()
+    conductor = lease.conductor()
+    conductor.start()
+    try:
+        assert lease.acted.wait(10)
+        assert leading() == 1
+        assert not lease.retired.is_set()
+        lease.ours = False
+        assert lease.retired.wait(10)
+        assert leading() == 0
+    finally:
+        conductor.stop()
+
+
+def test_who_never_led_has_nothing_to_retire_from() -> None:
+    lease = Lease()
+    lease.ours = False
+    asked = threading.Event()
+
+    def refused() -> bool:
+        asked.set()
+        return False
+
+    conductor = Conductor(
+        [Duty(name="act", every=0.001, act=lease.acted.set)],
+        leads=refused,
+        retired=lease.retired.set,
+        renew_every=0.001,
+    )
+    conductor.start()
+    assert asked.wait(10)
+    conductor.stop()
+    assert leading() == 0
+    assert not lease.retired.is_set()
+    assert not lease.acted.is_set()
