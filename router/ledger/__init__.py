@@ -7,7 +7,15 @@ One module for each subject, one function for each question; every function take
 of a transaction, so that several questions share one.
 """
 
-from router.ledger import deliveries, destinations, leases, objects, queries, versions
+from router.ledger import (
+    deliveries,
+    destinations,
+    leases,
+    objects,
+    queries,
+    shadows,
+    versions,
+)
 from router.ledger.deliveries import DeliveryOutcome, LeasedDelivery
 from router.ledger.destinations import Health
 from router.ledger.engine import Ledger
@@ -42,5 +50,6 @@ __all__ = [
     "leases",
     "objects",
     "queries",
+    "shadows",
     "versions",
 ]
