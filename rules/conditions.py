@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_network
 from typing import Any
 
+from rules.conditions_schema import Condition, When
 from rules.kinds import DATE, NETWORK, TEXT, WHOLE_OR_DECIMAL, Key, Kind, address_of, kind_of_vr
 from rules.names import Fact, parse_fact
 from rules.patterns import compile_pattern
 from rules.problems import Mistake, Step
-from rules.schema import Condition, When
 from rules.verdict import Failure
 from rules.view import UNREAD, Slots, View
 

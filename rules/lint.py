@@ -6,11 +6,11 @@ import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import pairwise
 
+from rules.conditions_schema import Condition, When
 from rules.documents import Problem
 from rules.edits_schema import Set
 from rules.names import parse_fact
 from rules.routes import CompiledRoute, RouteTable
-from rules.schema import Condition, When
 
 INSTANCE = "SOPInstanceUID"
 

@@ -15,9 +15,10 @@ from pydantic import ValidationError
 from rules.conditions import Compiler
 from rules.documents import Document, DocumentError, Problem, parse_document, suggest
 from rules.documents import load_document as load
+from rules.edits_schema import edits_key
 from rules.problems import Mistake, one_of_each
 from rules.routes import CompiledRoute, RouteTable
-from rules.schema import Route, RuleFile, edits_key
+from rules.schema import Route, RuleFile
 from rules.verdict import Dispatch
 from rules.view import Slots
 

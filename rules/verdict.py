@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rules.schema import Edit, Priority
+from rules.edits_schema import Edit
+from rules.schema import Priority
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

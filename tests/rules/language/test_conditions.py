@@ -4,8 +4,6 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from rules.schema import Condition
-
 Given = Mapping[str, str | tuple[str, ...]]
 
 CASES: list[tuple[str, Given, bool]] = [
