@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
+from rules.conditions_schema import Condition
+
 Given = Mapping[str, str | tuple[str, ...]]
 
 CASES: list[tuple[str, Given, bool]] = [

@@ -7,13 +7,14 @@ from textwrap import dedent
 import pytest
 from pydantic import BaseModel
 
+from rules.conditions_schema import Condition, When
 from rules.documents import parse_document
 from rules.edits_pixels import TARGETS, Lossy, Transcoding
 from rules.edits_schema import EDITS, FromTo, Replacement
 from rules.loading import rules_of_texts
 from rules.names import NAMED
 from rules.scenarios import Expectation, Scenario, ScenarioFile
-from rules.schema import Condition, Route, RuleFile, When
+from rules.schema import Route, RuleFile
 from rules.uids import GROUPS
 
 PAGE = (Path(__file__).parents[3] / "docs" / "rules.md").read_text(encoding="utf-8")
