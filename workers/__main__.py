@@ -6,13 +6,13 @@ import gc
 import os
 import signal
 import sys
-import threading
 from typing import TYPE_CHECKING
 
 import typer
 
 from router.cli import app
 from router.cli.options import ConfigOption, Exit, fail, open_site
+from workers.signals import Signals
 
 if TYPE_CHECKING:
     from router.config import Site
@@ -31,10 +31,8 @@ def run(config: ConfigOption = None) -> None:
     site = open_site(config)
     logs.configure(level=site.log.level, style=site.log.format)
     sys.setswitchinterval(SWITCH_SECONDS)
+    signals = Signals((signal.SIGTERM, signal.SIGINT))
     embedded = _build(site)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
     try:
         embedded.start()
     except OSError as error:
@@ -42,7 +40,7 @@ def run(config: ConfigOption = None) -> None:
     # What lives now lives until the end: the collector need not look at it again.
     gc.freeze()
     _greet(embedded)
-    stop.wait()
+    signals.wait()
     typer.echo("stopping: open associations and deliveries in hand are finished first", err=True)
     if not embedded.stop():
         # Python would wait for those threads, and they for the peer's time-out.
