@@ -18,6 +18,7 @@ from rules.kinds import DATE, NETWORK, TEXT, WHOLE_OR_DECIMAL, Key, Kind, addres
 from rules.names import Fact, parse_fact
 from rules.patterns import compile_pattern
 from rules.problems import Mistake, Step
+from rules.tables import Tables
 from rules.verdict import Failure
 from rules.view import UNREAD, Slots, View
 
@@ -47,6 +48,7 @@ class Compiler:
 
     slots: Slots
     mistakes: list[Mistake]
+    tables: Tables
 
     def when(self, when: When | None, at: tuple[Step, ...] = ()) -> tuple[Check, ...]:
         """One check for each condition: facts first, as they are cheap, then the groups."""

@@ -38,6 +38,7 @@ __all__ = [
     "Section",
     "load_document",
     "parse_document",
+    "read_text",
     "suggest",
 ]
 
@@ -142,19 +143,20 @@ class Document:
 
 def load_document(path: Path) -> Document:
     """Read one YAML file; DocumentError when it cannot be read or is not sound YAML."""
-    file = str(path)
+    return parse_document(read_text(path), str(path))
+
+
+def read_text(path: Path) -> str:
+    """The text of a file in UTF-8; DocumentError when it cannot be read as that."""
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        return path.read_bytes().decode("utf-8-sig")
     except OSError as error:
-        message = f"the file cannot be read: {error.strerror or error}"
-        problem = Problem(file=file, line=1, column=1, key="", message=message)
-        raise DocumentError([problem]) from None
+        line, message = 1, f"the file cannot be read: {error.strerror or error}"
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         message = "this line is not UTF-8 text: save the file as UTF-8"
-        problem = Problem(file=file, line=line, column=1, key="", message=message)
-        raise DocumentError([problem]) from None
-    return parse_document(text, file)
+    problem = Problem(file=str(path), line=line, column=1, key="", message=message)
+    raise DocumentError([problem])
 
 
 def parse_document(text: str, file: str = "<text>") -> Document:

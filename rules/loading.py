@@ -17,8 +17,10 @@ from rules.documents import Document, DocumentError, Problem, parse_document, su
 from rules.documents import load_document as load
 from rules.edits_schema import edits_key
 from rules.problems import Mistake, one_of_each
+from rules.resources import Resources
 from rules.routes import CompiledRoute, RouteTable
 from rules.schema import Route, RuleFile
+from rules.tables import Tables
 from rules.verdict import Dispatch
 from rules.view import Slots
 
@@ -40,16 +42,18 @@ def load_rules(
     folder: Path,
     *,
     destinations: Collection[str] | None,
+    keys: Mapping[str, str] | None = None,
     texts: Mapping[str, str] | None = None,
 ) -> RouteTable:
-    """The table of a folder. Without `destinations` any name may be sent to (to look at rules
-    apart from their site). DocumentError with all problems of all files.
+    """The table of a folder. Without `destinations` any name may be sent to, and without `keys`
+    (secrets by name) edits may name any key, and fail (to look at rules apart from their site).
+    DocumentError with all problems of all files.
 
     With `texts`, the rules are these (an earlier version, or one that another process put in
     force), and the folder has only what they refer to.
     """
     if texts is not None:
-        return rules_of_texts(texts, destinations=destinations)
+        return rules_of_texts(texts, destinations=destinations, keys=keys, folder=folder)
     if not folder.is_dir():
         message = "there is no such folder of rules"
         raise DocumentError([Problem(file=str(folder), line=1, column=1, key="", message=message)])
@@ -60,31 +64,41 @@ def load_rules(
             documents.append(load(path))
         except DocumentError as error:
             problems += error.problems
-    return _table(documents, problems, destinations)
+    return _table(documents, problems, destinations, Resources(Tables(folder), keys))
 
 
 def rules_of_texts(
-    texts: Mapping[str, str], *, destinations: Collection[str] | None = None
+    texts: Mapping[str, str],
+    *,
+    destinations: Collection[str] | None = None,
+    keys: Mapping[str, str] | None = None,
+    folder: Path | None = None,
 ) -> RouteTable:
-    """The table of texts by file name, such as an earlier version in the ledger."""
+    """The table of texts by file name, such as an earlier version in the ledger; the tables that
+    they name are those in `folder` now."""
     documents = [parse_document(texts[name], name) for name in sorted(texts)]
-    return _table(documents, [], destinations)
+    return _table(documents, [], destinations, Resources(Tables(folder), keys))
 
 
 def _table(
-    documents: list[Document], problems: list[Problem], destinations: Collection[str] | None
+    documents: list[Document],
+    problems: list[Problem],
+    destinations: Collection[str] | None,
+    resources: Resources,
 ) -> RouteTable:
     slots = Slots()
     compiled: list[CompiledRoute] = []
     for document in documents:
-        for index, route in _routes(document, problems):
+        for index, route in _routes(document, problems, resources):
             mistakes: list[Mistake] = []
-            one = _compile(document, index, route, slots, mistakes)
+            compiler = Compiler(slots, mistakes, resources.tables)
+            one = _compile(document, index, route, compiler)
             _check_names(document, index, route, compiled, problems)
             _check_destinations(document, index, route, destinations, problems)
             at = ("routes", index, "when")
             problems += [document.problem((*at, *m.at), str(m), m.suggestion) for m in mistakes]
             compiled.append(one)
+    problems += resources.tables.problems
     if problems:
         raise DocumentError(one_of_each(problems))
     texts = {Path(document.file).name: document.text for document in documents}
@@ -92,9 +106,9 @@ def _table(
         routes=tuple(one for one in compiled if not one.route.disabled),
         all_routes=tuple(compiled),
         slots=slots,
-        version=version_of(texts),
+        version=version_of({**texts, **resources.tables.digests}),
         texts=texts,
-        files=tuple(Path(document.file) for document in documents),
+        files=(*(Path(document.file) for document in documents), *resources.tables.files),
     )
 
 
@@ -116,10 +130,13 @@ def _yaml_files(folder: Path) -> list[Path]:
     )
 
 
-def _routes(document: Document, problems: list[Problem]) -> list[tuple[int, Route]]:
+def _routes(
+    document: Document, problems: list[Problem], resources: Resources
+) -> list[tuple[int, Route]]:
     """The routes of a file; where the file has mistakes, those routes that have none."""
+    context = {"resources": resources}
     try:
-        return list(enumerate(document.validate(RuleFile).routes))
+        return list(enumerate(document.validate(RuleFile, context=context).routes))
     except DocumentError as error:
         problems += error.problems
     data = document.data
@@ -127,17 +144,15 @@ def _routes(document: Document, problems: list[Problem]) -> list[tuple[int, Rout
     sound: list[tuple[int, Route]] = []
     for index, value in enumerate(written if isinstance(written, list) else []):
         try:
-            sound.append((index, Route.model_validate(value)))
+            sound.append((index, Route.model_validate(value, context=context)))
         except ValidationError:
             continue  # its problems are reported already
     return sound
 
 
-def _compile(
-    document: Document, index: int, route: Route, slots: Slots, mistakes: list[Mistake]
-) -> CompiledRoute:
+def _compile(document: Document, index: int, route: Route, compiler: Compiler) -> CompiledRoute:
     place = document.problem(("routes", index), "")
-    checks = Compiler(slots, mistakes).when(route.when)
+    checks = compiler.when(route.when)
     return CompiledRoute(
         route=route,
         checks=checks,
