@@ -59,6 +59,19 @@ ROUTE_SECONDS = Histogram(
     "Reading, matching, editing and recording, for each object.",
     buckets=SHORT,
 )
+RELOADS = Counter(
+    "dicom_router_reloads_total",
+    "Changes of the site's files and rules, by what became of them.",
+    ["outcome"],
+)
+FILES_REFUSED = Gauge(
+    "dicom_router_files_refused",
+    "1: the files on disk have mistakes; what was in force before them stays.",
+)
+RULES_ROLLED_BACK = Gauge(
+    "dicom_router_rules_rolled_back",
+    "1: an earlier version of the rules is in force, and not the files'.",
+)
 OBJECTS_FORGOTTEN = Counter(
     "dicom_router_objects_forgotten_total",
     "Objects deleted from the store after their retention.",
