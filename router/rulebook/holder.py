@@ -144,9 +144,9 @@ class Rulebook:
         version, texts = files.table.version, files.table.texts
         with self._ledger.write() as connection:
             newest = versions.in_force(connection)
-            if newest is not None and not insist:
-                if not self._led or _in_use(connection, files.table, newest):
-                    return
+            decided = newest is not None and not insist
+            if decided and (not self._led or _in_use(connection, files.table, newest)):
+                return
             after = newest.serial if newest else 0
             versions.activate(connection, version, texts, who=self._who, after=after)
 
@@ -212,7 +212,7 @@ class Rulebook:
             )
 
 
-def _in_use(connection: Connection, table: RouteTable, newest: Activation) -> bool:
+def _in_use(connection: Connection, table: RouteTable, newest: Activation | None) -> bool:
     """Whether the files are what they were when they were last put in force.
 
     A new version comes of new tables, too; only after a rollback it takes new rules: a list that
@@ -221,7 +221,7 @@ def _in_use(connection: Connection, table: RouteTable, newest: Activation) -> bo
     last = versions.of_files(connection)
     if last is None or last.version == table.version:
         return last is not None
-    if newest.source != "rollback":
+    if newest is None or newest.source != "rollback":
         return False
     kept = versions.get(connection, last.version)
     return kept is not None and dict(kept.texts) == dict(table.texts)
