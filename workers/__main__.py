@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 import typer
 
 from router.cli import app
-from router.cli.options import ConfigOption, Exit, fail, open_site
+from router.cli.options import ConfigOption, Exit, fail, open_site, site_path
 from workers.signals import Signals
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from router.config import Site
     from workers.embedded import Embedded
 
@@ -31,8 +33,8 @@ def run(config: ConfigOption = None) -> None:
     site = open_site(config)
     logs.configure(level=site.log.level, style=site.log.format)
     sys.setswitchinterval(SWITCH_SECONDS)
-    signals = Signals((signal.SIGTERM, signal.SIGINT))
-    embedded = _build(site)
+    signals = Signals((signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
+    embedded = _build(site, site_path(config))
     try:
         embedded.start()
     except OSError as error:
@@ -40,7 +42,8 @@ def run(config: ConfigOption = None) -> None:
     # What lives now lives until the end: the collector need not look at it again.
     gc.freeze()
     _greet(embedded)
-    signals.wait()
+    while signals.wait() is signal.SIGHUP:
+        embedded.reload()
     typer.echo("stopping: open associations and deliveries in hand are finished first", err=True)
     if not embedded.stop():
         # Python would wait for those threads, and they for the peer's time-out.
@@ -49,13 +52,13 @@ def run(config: ConfigOption = None) -> None:
         os._exit(0)
 
 
-def _build(site: Site) -> Embedded:
+def _build(site: Site, path: Path) -> Embedded:
     from router.ledger import LedgerError
     from rules.documents import DocumentError
     from workers.embedded import Embedded
 
     try:
-        return Embedded(site)
+        return Embedded(site, path)
     except DocumentError as error:
         fail(Exit.USAGE, str(error))
     except (LedgerError, OSError) as error:

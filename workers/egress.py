@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 
 from router.broker import Broker, BrokerUnavailable
 from router.config import Destination
@@ -24,7 +24,7 @@ class EgressTask:
     def __init__(
         self,
         *,
-        destinations: Mapping[str, Destination],
+        destinations: Sequence[Destination],
         ledger: Ledger,
         store: Store,
         pool: Pool,
@@ -32,7 +32,7 @@ class EgressTask:
         worker: str,
         stop: Callable[[], bool],
     ) -> None:
-        self._destinations = destinations
+        self.serve(destinations)
         self._ledger = ledger
         self._store = store
         self._pool = pool
@@ -42,6 +42,10 @@ class EgressTask:
         self._mutex = threading.Lock()
         self._at_work: Counter[str] = Counter()
         self._rung: set[str] = set()
+
+    def serve(self, destinations: Sequence[Destination]) -> None:
+        """These are the destinations from now on; what is being sent is not interrupted."""
+        self._destinations = {destination.name: destination for destination in destinations}
 
     def __call__(self, ticket: EgressTicket) -> None:
         destination = self._destinations.get(ticket.destination)

@@ -6,6 +6,7 @@ import os
 import socket
 import threading
 import time
+from pathlib import Path
 
 from router import metrics
 from router.broker import Broker
@@ -15,11 +16,11 @@ from router.conduct.sweep import sweep, sweep_orphans
 from router.config import Site
 from router.egress.pool import Pool
 from router.ingress.service import Ingress
-from router.ledger import Ledger, destinations, leases, versions
+from router.ledger import Ledger, leases
 from router.logs import get_logger
 from router.routing.batch import Policy, Routing
+from router.rulebook import Rulebook, Watch
 from router.store import DirectoryStore, Spool
-from rules.loading import load_rules
 from workers.app import Worker, register
 from workers.conductor import Conductor, Duty
 from workers.egress import EgressTask
@@ -40,14 +41,17 @@ log = get_logger("router")
 class Embedded:
     """All parts of a site in this process. `start`, then `stop`."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, path: Path) -> None:
+        """`path`: the site's file, which is read again when it changes."""
         self.site = site
         self.name = f"{socket.gethostname()}-{os.getpid()}"
-        self.rules = load_rules(site.rules, destinations=site.destination_names)
         self._stopping = threading.Event()
         self._lock = lock_folder(site.store.path)
         self._ledger = Ledger(site.ledger)
         self._ledger.upgrade()
+        self.rulebook = Rulebook(path, site, ledger=self._ledger, who=self.name, leads=lambda: True)
+        self.rulebook.open()
+        self._watch = Watch(self.rulebook)
         self._broker = Broker(site.broker)
         store = DirectoryStore(site.store.path)
         spool = Spool(store)
@@ -55,11 +59,11 @@ class Embedded:
         self.ingress = Ingress(
             site, ledger=self._ledger, broker=self._broker, spool=spool, node=_node(site)
         )
-        register(
-            self._broker,
-            route=RoutingTask(self._routing(spool), self._broker),
-            deliver=self._egress(store),
-        )
+        routing, egress = self._routing(spool), self._egress(store)
+        register(self._broker, route=RoutingTask(routing, self._broker), deliver=egress)
+        self.rulebook.when_site_changes(lambda now: self.ingress.admit(now.sources))
+        self.rulebook.when_site_changes(lambda now: routing.decide_by(_policy(now)))
+        self.rulebook.when_site_changes(lambda now: egress.serve(now.destinations))
         self._worker = Worker(
             self._broker,
             concurrency=site.workers.routing + site.egress_workers + SPARE_THREADS,
@@ -74,21 +78,16 @@ class Embedded:
         self._metrics: metrics.Endpoint | None = None
 
     def _routing(self, spool: Spool) -> Routing:
-        site = self.site
         return Routing(
             ledger=self._ledger,
             spool=spool,
-            rules=lambda: self.rules,
-            policy=Policy(
-                on_no_match=site.on_no_match,
-                ignore_identical=site.duplicates == "ignore identical",
-                loops=site.loops,
-            ),
+            rules=self.rulebook.table,
+            policy=_policy(self.site),
         )
 
     def _egress(self, store: DirectoryStore) -> EgressTask:
         return EgressTask(
-            destinations={destination.name: destination for destination in self.site.destinations},
+            destinations=self.site.destinations,
             ledger=self._ledger,
             store=store,
             pool=self._pool,
@@ -98,14 +97,17 @@ class Embedded:
         )
 
     def _duties(self, store: DirectoryStore) -> list[Duty]:
-        ledger, broker, site = self._ledger, self._broker, self.site
-        keep_ms = int(site.retention.delivered * 1000)
+        ledger, broker, site = self._ledger, self._broker, self.rulebook.site
         return [
             Duty(name="sweep", every=1.0, act=lambda: sweep(ledger, broker)),
             Duty(name="orphans", every=10.0, act=lambda: sweep_orphans(ledger, broker)),
             Duty(name="pool", every=1.0, act=lambda: self._pool.reap(time.monotonic())),
-            Duty(name="measure", every=10.0, act=lambda: measure(ledger, store, site)),
-            Duty(name="forget", every=10.0, act=lambda: forget(ledger, store, keep_ms=keep_ms)),
+            Duty(name="measure", every=10.0, act=lambda: measure(ledger, store, site())),
+            Duty(
+                name="forget",
+                every=10.0,
+                act=lambda: forget(ledger, store, keep_ms=_keep_ms(site())),
+            ),
         ]
 
     def _lead(self) -> bool:
@@ -116,13 +118,16 @@ class Embedded:
         """Open the ports and begin. OSError if a port is taken."""
         with self._ledger.write() as connection:
             leases.abandon_all(connection)  # ours alone: see `workers.lock`
-            destinations.ensure(connection, self.site.destination_names)
-            versions.activate(connection, self.rules.version, self.rules.texts)
         if self.site.metrics is not None:
             self._metrics = metrics.serve(self.site.metrics.bind, self.site.metrics.port)
         self._worker.start()
         self._conductor.start()
+        self._watch.start()
         self.ingress.start()
+
+    def reload(self) -> None:
+        """Put the site's files in force now, also after a rollback."""
+        self._watch.insist()
 
     def stop(self) -> bool:
         """Drain: no new associations, finish what is in hand, give back what is leased.
@@ -131,6 +136,7 @@ class Embedded:
         """
         self.ingress.stop(DRAIN_SECONDS)
         self._stopping.set()
+        self._watch.stop()
         self._conductor.stop()
         finished = self._worker.stop(DRAIN_SECONDS)
         if not finished:
@@ -141,6 +147,18 @@ class Embedded:
         self._ledger.dispose()
         self._lock.close()
         return finished
+
+
+def _policy(site: Site) -> Policy:
+    return Policy(
+        on_no_match=site.on_no_match,
+        ignore_identical=site.duplicates == "ignore identical",
+        loops=site.loops,
+    )
+
+
+def _keep_ms(site: Site) -> int:
+    return int(site.retention.delivered * 1000)
 
 
 def _node(site: Site) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from router import metrics
@@ -45,9 +45,12 @@ class _Guest:
 class StorageScp:
     """One listener's service. `serve` is called by many threads at once."""
 
-    def __init__(self, *, listener: Listener, sources: Sequence[Source], sink: ObjectSink) -> None:
+    def __init__(
+        self, *, listener: Listener, sources: Callable[[], Sequence[Source]], sink: ObjectSink
+    ) -> None:
+        """`sources` gives those that may send now; it is asked for each association."""
         self._listener = listener
-        self._sources = tuple(sources)
+        self._sources = sources
         self._sink = sink
         self._acceptance = acceptance_for(listener)
         self._lock = threading.Lock()
@@ -95,7 +98,7 @@ class StorageScp:
             decision = admit(
                 caller,
                 self._listener,
-                self._sources,
+                self._sources(),
                 open_here=self._open.total(),
                 open_by_source=self._open,
             )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ssl
 import time
+from collections.abc import Sequence
 
 from router.broker import Broker
-from router.config import Listener, ListenerTls, Site
+from router.config import Listener, ListenerTls, Site, Source
 from router.dicom.limits import Timers
 from router.ingress.intake import Intake
 from router.ingress.scp import StorageScp
@@ -32,6 +33,7 @@ class Ingress:
         self, site: Site, *, ledger: Ledger, broker: Broker, spool: Spool, node: str
     ) -> None:
         self._ledger = ledger
+        self._sources = site.sources
         self._intake = Intake(ledger=ledger, broker=broker, spool=spool, node=node)
         space = SpaceGuard(
             free_bytes=spool.store.free_bytes,
@@ -48,10 +50,17 @@ class Ingress:
         )
         self.acceptors = {
             listener.name: _acceptor(
-                listener, StorageScp(listener=listener, sources=site.sources, sink=sink)
+                listener, StorageScp(listener=listener, sources=self._sources_now, sink=sink)
             )
             for listener in site.listeners
         }
+
+    def admit(self, sources: Sequence[Source]) -> None:
+        """These may send from now on; associations that are open stay open."""
+        self._sources = tuple(sources)
+
+    def _sources_now(self) -> tuple[Source, ...]:
+        return self._sources
 
     def start(self) -> None:
         """Take in what an earlier run left, and listen. OSError if a port is taken."""

@@ -84,6 +84,10 @@ class Routing:
         self._mutex = threading.Lock()
         self._unrecorded: set[str] = set()
 
+    def decide_by(self, policy: Policy) -> None:
+        """The site has changed its mind: from the next object on."""
+        self._policy = policy
+
     def route(self, object_ids: Sequence[str]) -> frozenset[str]:
         """Decide on these objects; the destinations that have new deliveries.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from router.config import Site
 
-LIVE = ("sources", "destinations", "rules", "retention")
+LIVE = ("sources", "destinations", "rules", "on_no_match", "loops", "retention")
 """All else is bound when the process starts: ports, the store, the ledger, the broker."""
 
 

@@ -1,0 +1,104 @@
+"""The rules change while objects come in: whole or not at all, and nothing is lost by it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+import yaml
+from pydicom.data import get_testdata_file
+
+from tests.faults.router_under_test import RouterUnderTest
+from tests.programs import wait_until
+
+pytestmark = pytest.mark.journey
+
+PROGRAM = Path(sys.executable).with_name("dicom-router")
+CT = str(get_testdata_file("CT_small.dcm"))
+BY_ROUTE = "SELECT route, rules_version, destination FROM deliveries ORDER BY id"
+
+
+class Site(RouterUnderTest):
+    """With folders as destinations, so that nothing else has to run."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            folder,
+            destinations=[self.place("one"), self.place("two")],
+            routes=[{"name": "first", "send_to": "one"}],
+            retention={"delivered": "1h"},
+            loops={"receptions": 1000},
+        )
+
+    @staticmethod
+    def place(name: str) -> dict[str, object]:
+        return {"name": name, "folder": {"path": name}}
+
+    def write_rules(self, text: str) -> None:
+        (self.folder / "rules" / "10.yaml").write_text(text)
+
+    def send(self, *, calling: str = "CT01") -> int:
+        """One object; the exit code of `send`."""
+        where = ["--to", f"127.0.0.1:{self.port}", "--called", "ROUTER", "--as", calling]
+        return subprocess.run([PROGRAM, "send", *where, CT], capture_output=True).returncode
+
+    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
+        line = [PROGRAM, *words, "-c", self.folder / "site.yaml"]
+        return subprocess.run(line, capture_output=True, text=True)
+
+    def metric(self, name: str) -> float:
+        url = f"http://127.0.0.1:{self.metrics_port}/metrics"
+        lines = urllib.request.urlopen(url).read().decode().splitlines()
+        return next(float(line.split()[-1]) for line in lines if line.startswith(f"{name} "))
+
+    def in_force(self) -> str:
+        sql = "SELECT version FROM rule_activations ORDER BY serial DESC LIMIT 1"
+        ((version,),) = self.ask(sql)
+        return str(version)
+
+    def deliveries(self, count: int) -> list[tuple[object, ...]]:
+        sql = "SELECT count(*) FROM deliveries WHERE state = 'delivered'"
+        wait_until(lambda: self.count(sql) == count, f"{count} deliveries")
+        return self.ask(BY_ROUTE)
+
+    def says(self, words: str) -> None:
+        assert self.program is not None
+        self.program.wait_for_line(words)
+
+
+def test_rules_and_destinations_change_while_it_runs(tmp_path: Path) -> None:
+    router = Site(tmp_path)
+    with router:
+        first = router.in_force()
+        assert router.send() == 0
+        router.deliveries(1)
+
+        router.write_rules("routes: [{name: broken, send_to: nowhere}]\n")
+        router.says(r"10\.yaml:1:25: .*there is no destination nowhere")
+        wait_until(lambda: router.metric("dicom_router_files_refused") == 1, "the metric")
+        assert router.command("rules", "check").returncode == 2
+        assert router.send() == 0
+        assert router.in_force() == first
+
+        site = yaml.safe_load((tmp_path / "site.yaml").read_text())
+        site["destinations"].append(router.place("nowhere"))
+        (tmp_path / "site.yaml").write_text(yaml.safe_dump(site))
+        wait_until(lambda: router.in_force() != first, "the new rules")
+        router.says(r"rules in force .*before")
+        assert router.send() == 0
+        rows = router.deliveries(3)
+        second = router.in_force()
+        assert rows == [
+            ("first", first, "one"),
+            ("first", first, "one"),
+            ("broken", second, "nowhere"),
+        ]
+        assert len(list((tmp_path / "nowhere").rglob("*.dcm"))) == 1
+
+        site["sources"] = [{"name": "mr", "ae_title": "MR01"}]
+        (tmp_path / "site.yaml").write_text(yaml.safe_dump(site))
+        wait_until(lambda: router.send() == 1, "the scanner to be refused")
+        assert router.send(calling="MR01") == 0
