@@ -4,12 +4,7 @@ No label ever holds a UID, an address, an AE title of a stranger or anything abo
 docs/metrics.md explains each for the person who is woken by it.
 """
 
-import threading
-from collections.abc import Callable
-from dataclasses import dataclass
-from wsgiref.simple_server import WSGIServer
-
-from prometheus_client import Counter, Gauge, Histogram, start_http_server
+from prometheus_client import Counter, Gauge, Histogram
 
 # Receiving a slice takes a millisecond, a flush on a tired disk a second, 2 GB a minute.
 SHORT = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -29,7 +24,12 @@ ASSOCIATIONS = Counter(
     "Association requests, by whether and why not they were accepted.",
     ["listener", "outcome"],
 )
-ASSOCIATIONS_OPEN = Gauge("dicom_router_associations_open", "Associations open now.", ["listener"])
+ASSOCIATIONS_OPEN = Gauge(
+    "dicom_router_associations_open",
+    "Associations open now.",
+    ["listener"],
+    multiprocess_mode="livesum",
+)
 RECEIVE_SECONDS = Histogram(
     "dicom_router_receive_seconds",
     "From an object's C-STORE request to its last byte.",
@@ -50,7 +50,14 @@ LOOPS = Counter(
     "Objects held because they came in again and again.",
     ["listener"],
 )
-FREE_BYTES = Gauge("dicom_router_free_bytes", "Free bytes on the store's disk.")
+FREE_BYTES = Gauge(
+    "dicom_router_free_bytes", "Free bytes on the disk that objects are received on."
+)
+STORE_FAILURES = Counter(
+    "dicom_router_store_failures_total",
+    "Requests that the store did not carry out, by what was asked of it.",
+    ["operation"],
+)
 OBJECTS_ROUTED = Counter(
     "dicom_router_objects_routed_total", "Objects routed, by what became of them.", ["outcome"]
 )
@@ -137,23 +144,7 @@ TASK_FAILURES = Counter(
     "Errors nobody foresaw, caught by the task that ran into them.",
     ["task"],
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Endpoint:
-    """A running endpoint: the port it got, and how to end it."""
-
-    port: int
-    close: Callable[[], None]
-
-
-def serve(bind: str, port: int) -> Endpoint:
-    """Answer Prometheus on `bind`:`port` (0: any free port) from a thread; OSError if taken."""
-    server, thread = start_http_server(port, addr=bind)
-    return Endpoint(port=server.server_port, close=lambda: _close(server, thread))
-
-
-def _close(server: WSGIServer, thread: threading.Thread) -> None:
-    server.shutdown()
-    server.server_close()
-    thread.join()
+DEAD_TICKETS = Counter(
+    "dicom_router_dead_tickets_total",
+    "Broker messages put aside because nobody understood them.",
+)

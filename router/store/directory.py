@@ -5,6 +5,7 @@ on other file systems its folder is flushed too. A bucket's folder is flushed on
 """
 
 import contextlib
+import errno
 import os
 import threading
 from collections import deque
@@ -14,7 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from router.store.ids import BUCKET_DIGITS, bucket_of, is_object_id
-from router.store.port import Bytes, StoredFile
+from router.store.port import Bytes, LocalFile, StoreUnavailable
 
 SUFFIX = ".dcm"
 
@@ -24,6 +25,11 @@ NAMES_FOLLOW_DATA = frozenset({"ext3", "ext4", "xfs", "btrfs", "tmpfs"})
 CACHE_WINDOW = 128 << 20
 """Bytes of files just written that are left in the page cache: what half a second of CT slices
 takes, and that is longer than an object waits for its verdict and a healthy destination."""
+
+_AWAY = frozenset(
+    {errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.EHOSTDOWN, errno.EHOSTUNREACH}
+)
+"""What the server of a shared folder is to blame for, and never one file of it."""
 
 _IOV_MAX = os.sysconf("SC_IOV_MAX")
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
@@ -153,6 +159,8 @@ class DirectoryStore:
         if sync_folders is None:
             sync_folders = file_system_of(root) not in NAMES_FOLLOW_DATA
         self._sync_folders = sync_folders
+        stat = os.stat(root)
+        self._identity = (stat.st_dev, stat.st_ino)
         self._window = CacheWindow(CACHE_WINDOW)
         self._made: set[str] = set()
         self._making = threading.Lock()
@@ -169,23 +177,36 @@ class DirectoryStore:
             self._make_bucket(bucket, folder)
         try:
             fd = os.open(path, _NEW, 0o640)
-        except FileNotFoundError:  # an emptied bucket was removed since
+        except FileNotFoundError:  # an emptied bucket was removed since, or all of it is away
             self._make_bucket(bucket, folder)
             fd = os.open(path, _NEW, 0o640)
         return DirectoryWriter(path, fd, folder if self._sync_folders else None, self._window)
 
-    def open(self, object_id: str) -> StoredFile:
-        return StoredFile(os.open(self._path(object_id), os.O_RDONLY | os.O_CLOEXEC))
+    def open(self, object_id: str, *, ahead: int | None = None) -> LocalFile:
+        try:
+            return LocalFile(os.open(self._path(object_id), os.O_RDONLY | os.O_CLOEXEC))
+        except FileNotFoundError:
+            self._check_mounted()
+            raise
+        except OSError as error:
+            if error.errno in _AWAY:
+                raise StoreUnavailable(error.errno, error.strerror) from None
+            raise
 
     def delete(self, object_ids: Iterable[str]) -> int:
-        deleted = 0
+        deleted = missed = 0
         folders: dict[str, str] = {}
         for object_id in object_ids:
             path = self._path(object_id)
-            with contextlib.suppress(FileNotFoundError):
+            try:
                 os.unlink(path)
+            except FileNotFoundError:
+                missed += 1
+            else:
                 deleted += 1
                 folders[bucket_of(object_id)] = os.path.dirname(path)
+        if missed:
+            self._check_mounted()
         for bucket, folder in folders.items():
             self._remove_if_empty(bucket, folder)
         return deleted
@@ -207,12 +228,22 @@ class DirectoryStore:
         stems = (name[: -len(SUFFIX)] for name in names if name.endswith(SUFFIX))
         return sorted(stem for stem in stems if is_object_id(stem))
 
+    def _check_mounted(self) -> None:
+        """A shared folder that is not mounted any more looks empty: no object is missing then."""
+        try:
+            stat = os.stat(self.root)
+        except OSError as error:
+            raise StoreUnavailable(error.errno, "the store's folder is away") from None
+        if (stat.st_dev, stat.st_ino) != self._identity:
+            raise StoreUnavailable(errno.ESTALE, "the store's folder is another than at the start")
+
     def _path(self, object_id: str) -> str:
         if not is_object_id(object_id):
             raise ValueError("not an object id")
         return f"{self.root}/{object_id[:BUCKET_DIGITS]}/{object_id}{SUFFIX}"
 
     def _make_bucket(self, bucket: str, folder: str) -> None:
+        self._check_mounted()
         with self._making:
             os.makedirs(folder, mode=0o750, exist_ok=True)
             _sync_folder(str(self.root))

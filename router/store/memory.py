@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from router.store.ids import bucket_of, is_object_id
-from router.store.port import Bytes, StoredFile
+from router.store.port import Bytes, LocalFile
 
 
 class MemoryWriter:
@@ -76,7 +76,7 @@ class MemoryStore:
             self._files[object_id] = b""
         return MemoryWriter(self, object_id)
 
-    def open(self, object_id: str) -> StoredFile:
+    def open(self, object_id: str, *, ahead: int | None = None) -> LocalFile:
         if not is_object_id(object_id):
             raise ValueError("not an object id")
         with self._lock:
@@ -86,7 +86,7 @@ class MemoryStore:
         fd = os.memfd_create("stored", os.MFD_CLOEXEC)
         with os.fdopen(os.dup(fd), "wb") as file:
             file.write(data)
-        return StoredFile(fd)
+        return LocalFile(fd)
 
     def delete(self, object_ids: Iterable[str]) -> int:
         deleted = 0

@@ -1,17 +1,26 @@
 """The port behind which the bytes lie. Keys are object ids, values are whole Part 10 files.
 
 Every store raises OSError and its subclasses, nothing else: FileExistsError for an id that is
-taken, FileNotFoundError for one that is not there, ENOSPC for a full disk, ValueError for what is
-no id at all. A file is written once, from its start; only its head may be written over before the
-commit. What was not committed may be found after a crash, whole or in part.
+taken, FileNotFoundError for one that is not there, ENOSPC for a full disk, StoreUnavailable when
+it is away (which says nothing of the object), ValueError for what is no id at all. A file is
+written once, from its start; only its head may be written over before the commit. What was not
+committed may be found after a crash, whole or in part.
 """
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
 Bytes = bytes | bytearray | memoryview
+
+BLOCK = 1 << 20
+"""Bytes of a local file that are read at once."""
+
+
+class StoreUnavailable(OSError):
+    """The store is away, or does not take us for who we are. Whatever was asked may be asked
+    again later: nobody knows what became of it, and no object is to blame."""
 
 
 class Writer(Protocol):
@@ -28,7 +37,8 @@ class Writer(Protocol):
         """Append all the pieces, in as few system calls as they allow."""
 
     def write_at(self, offset: int, data: Bytes) -> None:
-        """Write over bytes that are already there."""
+        """Write over bytes that are already there. A remote store refuses (ESPIPE) once they
+        have left for it; what is received is written to a local one for that reason."""
 
     def commit(self, sync: bool = True) -> None:
         """Close the file. With `sync`, bytes and name survive a power cut when this returns."""
@@ -46,10 +56,53 @@ class Writer(Protocol):
     ) -> None: ...
 
 
-class StoredFile:
-    """A committed file, open for reading: a descriptor for sendfile, mmap and pread."""
+class StoredFile(Protocol):
+    """A committed file, open for reading, by one thread at a time."""
+
+    @property
+    def size(self) -> int:
+        """Bytes in the file."""
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the bytes lie on this machine: a descriptor is then at hand, reads are cheap."""
+
+    @property
+    def fd(self) -> int:
+        """A descriptor of the file, for mmap and pread; its position is nobody's.
+
+        A remote file is fetched whole into a temporary one first: for what needs all of it.
+        """
+
+    def fileno(self) -> int:
+        """The same as `fd`."""
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """At most `length` bytes from `offset`; fewer only at the end of the file."""
+
+    def blocks(self, offset: int, length: int) -> Iterator[Bytes]:
+        """These bytes one block after the other, never all at once, read ahead where that takes
+        time. A block is the caller's. It ends early where the file does."""
+
+    def close(self) -> None:
+        """Give everything back; harmless when done twice."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...
+
+
+class LocalFile:
+    """A stored file behind a descriptor."""
 
     __slots__ = ("fd", "size")
+
+    is_local = True
 
     def __init__(self, fd: int) -> None:
         """Takes over the descriptor `fd`."""
@@ -57,11 +110,9 @@ class StoredFile:
         self.size = os.fstat(fd).st_size
 
     def fileno(self) -> int:
-        """The descriptor; its position is nobody's, so read with offsets."""
         return self.fd
 
     def read_at(self, offset: int, length: int) -> bytes:
-        """At most `length` bytes from `offset`; fewer only at the end of the file."""
         data = os.pread(self.fd, length, offset)
         if len(data) == length or offset + len(data) >= self.size:
             return data
@@ -72,8 +123,13 @@ class StoredFile:
             missing -= len(data)
         return b"".join(pieces)
 
+    def blocks(self, offset: int, length: int) -> Iterator[Bytes]:
+        end = offset + length
+        while offset < end and (block := self.read_at(offset, min(BLOCK, end - offset))):
+            yield block
+            offset += len(block)
+
     def close(self) -> None:
-        """Give the descriptor back; harmless when done twice."""
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
@@ -94,16 +150,22 @@ class Store(Protocol):
     """Keeps files by object id. Safe to use from many threads."""
 
     def create(self, object_id: str) -> Writer:
-        """A new file. FileExistsError if the id is taken."""
+        """A new file. FileExistsError if the id is taken, where that can be known for nothing;
+        a remote store takes the same bytes again instead, and readers see one of the two, whole."""
 
-    def open(self, object_id: str) -> StoredFile:
-        """A file to read. FileNotFoundError if it is not there."""
+    def open(self, object_id: str, *, ahead: int | None = None) -> StoredFile:
+        """A file to read. FileNotFoundError if it is not there.
+
+        `ahead`: bytes from its start that will be read first, so that a remote store fetches them
+        with the same request; None for as much as one request is good for.
+        """
 
     def delete(self, object_ids: Iterable[str]) -> int:
-        """Remove the files; how many there were. What is gone already is passed over."""
+        """Remove the files; how many there were, as far as the store tells. What is gone already
+        is passed over."""
 
     def free_bytes(self) -> int:
-        """Room left for new files, in bytes."""
+        """Room left for new files, in bytes; sys.maxsize where nobody can say."""
 
     def buckets(self) -> list[str]:
         """The buckets in use, oldest first."""

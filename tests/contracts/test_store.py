@@ -3,6 +3,8 @@
 import errno
 import mmap
 import os
+import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,12 +12,29 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from router.store import DirectoryStore, MemoryStore, Store, bucket_of, new_object_id
+from router.store.s3 import S3Store
+from tests.s3_server import S3Server, place
+from tests.s3_server import settings as s3_settings
 
 
-@pytest.fixture(params=["directory", "memory"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    """Every store there is."""
-    return DirectoryStore(tmp_path / "store") if request.param == "directory" else MemoryStore()
+@pytest.fixture(params=["directory", "memory", "s3"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """Every store there is; the one in a bucket under a prefix of its own."""
+    if request.param == "directory":
+        yield DirectoryStore(tmp_path / "store")
+    elif request.param == "memory":
+        yield MemoryStore()
+    else:
+        server: S3Server = request.getfixturevalue("s3_server")
+        s3 = S3Store(place(f"contract/{new_object_id()}"), s3_settings(server.endpoint))
+        yield s3
+        s3.close()
+
+
+@pytest.fixture
+def tells(store: Store) -> bool:
+    """Whether the store says what was there already: S3 does not, without a request for it."""
+    return not isinstance(store, S3Store)
 
 
 def put(store: Store, data: bytes = b"", object_id: str | None = None) -> str:
@@ -84,8 +103,12 @@ def test_the_head_may_be_written_over_before_the_commit(store: Store):
     assert get(store, object_id) == b"markdata!"
 
 
-def test_an_id_is_taken_once(store: Store):
+def test_an_id_is_taken_once(store: Store, tells: bool):
     object_id = put(store, b"first")
+    if not tells:
+        put(store, b"first", object_id)
+        assert get(store, object_id) == b"first"
+        return
     with pytest.raises(FileExistsError):
         store.create(object_id)
     assert get(store, object_id) == b"first"
@@ -145,10 +168,32 @@ def test_an_open_file_outlives_its_deletion(store: Store):
         store.open(object_id)
 
 
-def test_what_is_gone_is_passed_over(store: Store):
+@pytest.mark.parametrize("ahead", [None, 1, 1000, 1 << 30])
+def test_blocks_are_the_bytes_in_their_order(store: Store, ahead: int | None):
+    data = random.Random(7).randbytes((9 << 20) + 12345)
+    object_id = put(store, data)
+    with store.open(object_id, ahead=ahead) as stored:
+        assert stored.size == len(data)
+        for offset, length in ((0, len(data)), (999, 5 << 20), (8 << 20, 1 << 30), (5 << 20, 0)):
+            blocks = [bytes(block) for block in stored.blocks(offset, length)]
+            assert b"".join(blocks) == data[offset : offset + length]
+            assert ahead == 1 << 30 or all(len(block) <= 4 << 20 for block in blocks)
+        assert stored.read_at(7 << 20, 100) == data[7 << 20 : (7 << 20) + 100]
+        assert os.pread(stored.fd, 1000, 8 << 20) == data[8 << 20 : (8 << 20) + 1000]
+        assert os.fstat(stored.fd).st_size == len(data)
+
+
+def test_blocks_may_be_left_before_their_end(store: Store):
+    object_id = put(store, b"x" * (9 << 20))
+    with store.open(object_id, ahead=1) as stored:
+        blocks = stored.blocks(0, stored.size)
+        assert next(blocks)
+
+
+def test_what_is_gone_is_passed_over(store: Store, tells: bool):
     kept, gone = put(store), put(store)
-    assert store.delete([gone, new_object_id()]) == 1
-    assert store.delete([gone]) == 0
+    assert store.delete([gone, new_object_id()]) == (1 if tells else 2)
+    assert store.delete([gone]) == (0 if tells else 1)
     assert store.delete([]) == 0
     assert get(store, kept) == b""
 

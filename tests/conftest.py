@@ -1,0 +1,32 @@
+"""Servers that tests of several areas talk to."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.s3_server import Proxy, S3Server, running_server
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """One S3 server for the whole run: a test keeps to a prefix of its own."""
+    with running_server(tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+@pytest.fixture
+def own_s3_server(tmp_path: Path) -> Iterator[S3Server]:
+    """A server that the test may kill and start again."""
+    folder = tmp_path / "s3-server"
+    folder.mkdir()
+    with running_server(folder) as server:
+        yield server
+
+
+@pytest.fixture
+def s3_proxy(s3_server: S3Server) -> Iterator[Proxy]:
+    """The server behind a proxy that misbehaves on demand."""
+    proxy = Proxy(s3_server.port)
+    yield proxy
+    proxy.close()

