@@ -1,8 +1,8 @@
-"""`dicom-router db`: bring the ledger's schema up to date, or tell whether it is."""
+"""`dicom-router db`: bring the ledger's schema forward or back, or tell whether it fits."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,7 @@ from router.cli.options import (
     Exit,
     JsonOption,
     fail,
+    is_terminal,
     open_site,
     refuse_missing_ledger,
 )
@@ -46,10 +47,36 @@ def upgrade(config: ConfigOption = None, as_json: JsonOption = False) -> None:
 
 
 @app.command()
-def check(config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Check that the ledger's schema is this version's.
+def downgrade(
+    revision: Annotated[str, typer.Argument(help="The revision to go back to, as 0004.")],
+    config: ConfigOption = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Go, without asking.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Take the ledger's schema back to an earlier revision, with the version that made it.
 
-    Exits with 0 if it is, 1 if `db upgrade` is due, 3 if the ledger cannot be used.
+    What only the later revisions keep is lost. Stop every process of the router first.
+    """
+    site = open_site(config)
+    refuse_missing_ledger(site)
+    if not yes:
+        if as_json or not is_terminal():
+            fail(Exit.USAGE, "what only later revisions keep is lost: say --yes")
+        typer.confirm("What only the later revisions keep is lost. Go back?", abort=True)
+    with _ledger(site) as ledger:
+        before = ledger.revision()
+        ledger.downgrade(revision)
+    if as_json:
+        say_json({"from": before, "to": revision})
+    else:
+        typer.echo(f"the ledger went from revision {before} back to {revision}")
+
+
+@app.command()
+def check(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Check that this version can work with the ledger's schema: its own, or a later one.
+
+    Exits with 0 if it can, 1 if `db upgrade` is due, 3 if the ledger cannot be used.
     """
     from router.ledger import SchemaOutdated
 
@@ -65,9 +92,17 @@ def check(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     if as_json:
         say_json({"ok": problem is None, "revision": revision, "problem": problem})
     elif problem is None:
-        typer.echo(f"the ledger is at revision {revision}, as it should be")
+        typer.echo(f"the ledger is at revision {revision}, {_fit(revision)}")
     if problem is not None:
         fail(Exit.FAILED, problem)
+
+
+def _fit(revision: str | None) -> str:
+    from router.ledger.migrations import NEWEST_REVISION
+
+    if revision == NEWEST_REVISION:
+        return "as it should be"
+    return f"with which this version ({NEWEST_REVISION}) can work"
 
 
 @contextmanager

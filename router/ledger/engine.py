@@ -19,7 +19,12 @@ from sqlalchemy import Connection, Engine, create_engine, event, exc, make_url
 from sqlalchemy.engine import URL
 
 from router.ledger.errors import LedgerRefused, LedgerUnavailable, SchemaOutdated
-from router.ledger.migrations import check_schema, current_revision, upgrade_schema
+from router.ledger.migrations import (
+    check_schema,
+    current_revision,
+    downgrade_schema,
+    upgrade_schema,
+)
 
 BUSY_SECONDS = 30.0
 """How long a writer waits for its turn: longer than any transaction may last."""
@@ -122,8 +127,13 @@ class Ledger:
         with self.write() as conn:
             upgrade_schema(conn)
 
+    def downgrade(self, revision: str) -> None:
+        """Take the schema back; what only the later revisions keep is lost."""
+        with self.write() as conn:
+            downgrade_schema(conn, revision)
+
     def check(self) -> None:
-        """Raise SchemaOutdated unless the schema is exactly this version's."""
+        """Raise SchemaOutdated or LedgerRefused unless this version can work with the schema."""
         with self.read() as conn:
             check_schema(conn)
 

@@ -108,6 +108,7 @@ class Object(LedgerTable):
     reason: Mapped[str | None] = mapped_column(String(64))
     routed_at: Mapped[int | None] = mapped_column(BigInteger)
     settled_at: Mapped[int | None] = mapped_column(BigInteger)  # nothing is owed since then
+    forgotten_at: Mapped[int | None] = mapped_column(BigInteger)  # the history ends a while later
     rules_version: Mapped[str | None] = mapped_column(String(64))
     priority: Mapped[int] = mapped_column(Integer)
     generation: Mapped[int] = mapped_column(Integer)  # how often it was routed anew
@@ -141,6 +142,12 @@ class Object(LedgerTable):
             sqlite_where=text("settled_at IS NOT NULL"),
             postgresql_where=text("settled_at IS NOT NULL"),
         ),
+        Index(
+            "ix_objects_forgotten",  # what the history drops one day
+            "forgotten_at",
+            sqlite_where=text("forgotten_at IS NOT NULL"),
+            postgresql_where=text("forgotten_at IS NOT NULL"),
+        ),
     )
 
 
@@ -151,7 +158,9 @@ class Delivery(LedgerTable):
 
     id: Mapped[int] = mapped_column(ROW_ID, primary_key=True)
     object_id: Mapped[str] = mapped_column(OBJECT_ID, ForeignKey("objects.id"))
-    payload_id: Mapped[str] = mapped_column(OBJECT_ID, ForeignKey("objects.id"))  # bytes to send
+    # The bytes to send. No foreign key: it would need an index to delete objects by, written with
+    # every delivery; payloads are made and dropped together with their deliveries.
+    payload_id: Mapped[str] = mapped_column(OBJECT_ID)
     destination: Mapped[str] = mapped_column(_key(64))
     route: Mapped[str] = mapped_column(String(128))
     rules_version: Mapped[str | None] = mapped_column(String(64))
@@ -286,6 +295,14 @@ class Leader(LedgerTable):
     lease_until: Mapped[int | None] = mapped_column(BigInteger)
 
 
+class SchemaFloor(LedgerTable):
+    """One row: the oldest revision whose code may work on this schema (ARCHITECTURE.md)."""
+
+    __tablename__ = "schema_floor"
+
+    revision: Mapped[str] = mapped_column(_key(32), primary_key=True)
+
+
 class IntakeMark(LedgerTable):
     """How far a node's spool is known to be in the ledger: its restart scan begins there."""
 
@@ -311,4 +328,5 @@ DESTINATIONS = _table(Destination)
 DESTINATION_SLOTS = _table(DestinationSlot)
 RULE_VERSIONS = _table(RuleVersion)
 LEADERS = _table(Leader)
+SCHEMA_FLOOR = _table(SchemaFloor)
 INTAKE_MARKS = _table(IntakeMark)

@@ -35,7 +35,7 @@ def settle(conn: Connection, object_ids: Iterable[str]) -> None:
 _FORGET = (
     update(OBJECTS)
     .where(OBJECTS.c.id.in_(bindparam("ids", expanding=True)))
-    .values(state="forgotten", settled_at=NOTHING)
+    .values(state="forgotten", settled_at=NOTHING, forgotten_at=NOW)
 )
 
 

@@ -10,17 +10,21 @@ from sqlalchemy import text
 from sqlalchemy.engine import URL
 
 from router.ledger import (
+    DeliveryState,
     Ledger,
     LedgerError,
     LedgerRefused,
     LedgerUnavailable,
     SchemaOutdated,
+    deliveries,
     destinations,
+    leases,
     migrations,
     objects,
 )
 from router.ledger.migrations import NEWEST_REVISION, scripts_folder
 from router.ledger.models import LedgerTable
+from tests.contracts.later_schema import LATER, expand
 
 
 def test_migrations_make_exactly_what_the_models_say(ledger: Ledger):
@@ -30,8 +34,10 @@ def test_migrations_make_exactly_what_the_models_say(ledger: Ledger):
 
 
 def test_the_newest_revision_is_the_newest_script():
-    heads = ScriptDirectory(str(scripts_folder())).get_heads()
-    assert heads == [NEWEST_REVISION]
+    walked = ScriptDirectory(str(scripts_folder())).walk_revisions()
+    revisions = [script.revision for script in walked]
+    assert revisions[0] == NEWEST_REVISION
+    assert revisions == [f"{number:04d}" for number in range(len(revisions), 0, -1)]
 
 
 def test_a_ledger_of_an_older_version_is_told_to_be_upgraded(
@@ -56,13 +62,52 @@ def test_an_empty_database_is_told_from_an_upgraded_one(empty_url: URL):
     ledger.dispose()
 
 
-def test_a_ledger_of_a_later_version_is_refused(ledger: Ledger):
-    with ledger.write() as conn:
-        conn.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+def test_a_later_version_whose_floor_is_above_us_is_refused(ledger: Ledger):
+    expand(ledger, floor=LATER)
     for act in (ledger.check, ledger.upgrade):
         with pytest.raises(LedgerRefused, match="later version"):
             act()
-    assert ledger.revision() == "9999"
+    assert ledger.revision() == LATER
+
+
+def test_a_later_version_without_a_floor_is_refused(ledger: Ledger):
+    expand(ledger)
+    with ledger.write() as conn:
+        conn.execute(text("DROP TABLE schema_floor"))
+    with pytest.raises(LedgerRefused, match="later version"):
+        ledger.check()
+
+
+def test_only_the_version_that_knows_the_way_goes_back(ledger: Ledger):
+    for revision in ("9999", "0000", "6", "base"):
+        with pytest.raises(LedgerRefused, match="no way back"):
+            ledger.downgrade(revision)
+    expand(ledger)
+    with pytest.raises(LedgerRefused, match="only the version that made it"):
+        ledger.downgrade("0001")
+
+
+def test_this_version_works_on_a_later_schema(ledger: Ledger, story):
+    """Rolling upgrades: the schema is upgraded first, and old processes go on beside new ones."""
+    kept = story.owe("pacs", "research", count=3)
+    expand(ledger)
+    ledger.check()
+    ledger.upgrade()
+    assert ledger.revision() == LATER
+    ids = [*kept, *story.owe("pacs", "research", count=3)]
+    for destination in ("pacs", "research"):
+        with ledger.write() as conn:
+            assert destinations.take_slot(conn, destination, 1, "worker", 60_000) == 0
+            destinations.mark_down(conn, destination, "connect_failed", 60_000)
+            destinations.mark_up(conn, destination)
+        assert story.end(story.lease(destination)) == 6
+    with ledger.write() as conn:
+        assert leases.lead(conn, "conductor", "a", 60_000)
+        objects.set_checkpoint(conn, "node", "0199aaaa")
+        deliveries.expire_leases(conn)
+    assert story.state_of(ids[0], "pacs") is DeliveryState.DELIVERED
+    with ledger.write() as conn:
+        assert objects.mark_forgotten(conn, objects.forgettable(conn, -1, 100)) == 6
 
 
 def test_processes_that_upgrade_at_once_take_turns(empty_url: URL):

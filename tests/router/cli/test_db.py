@@ -65,11 +65,41 @@ def test_a_ledger_of_a_later_version_is_not_touched(call: Any, site_file: Path, 
     ledger = Ledger(f"sqlite:///{ledger_file}")
     with ledger.write() as conn:
         conn.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        conn.execute(text("UPDATE schema_floor SET revision = '9999'"))
     said = call("db", "upgrade", "-c", site_file)
     assert said.code == 3
     assert "9999" in said.err
     assert ledger.revision() == "9999"
     ledger.dispose()
+
+
+def test_a_later_schema_that_admits_us_is_sound(call: Any, site_file: Path, ledger_file: Path):
+    call("db", "upgrade", "-c", site_file)
+    ledger = Ledger(f"sqlite:///{ledger_file}")
+    with ledger.write() as conn:
+        conn.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    ledger.dispose()
+    said = call("db", "check", "-c", site_file)
+    assert said.code == 0
+    assert f"9999, with which this version ({NEWEST_REVISION}) can work" in said.out
+
+
+def test_downgrade_goes_back_and_upgrade_forward(call: Any, site_file: Path, ledger_file: Path):
+    assert call("db", "downgrade", "0001", "-c", site_file, "--yes").code == 3
+    assert not ledger_file.exists()
+    call("db", "upgrade", "-c", site_file)
+    unsure = call("db", "downgrade", "0001", "-c", site_file)
+    assert unsure.code == 2
+    assert "--yes" in unsure.err
+    said = call("db", "downgrade", "0001", "-c", site_file, "--yes")
+    assert said.out == f"the ledger went from revision {NEWEST_REVISION} back to 0001\n"
+    wrong = call("db", "downgrade", "0002", "-c", site_file, "--yes")
+    assert wrong.code == 3
+    assert "no way back" in wrong.err
+    told = call("db", "upgrade", "-c", site_file, "--json").json
+    assert told == {"from": "0001", "to": NEWEST_REVISION}
+    told = call("db", "downgrade", "0001", "-c", site_file, "--yes", "--json").json
+    assert told == {"from": NEWEST_REVISION, "to": "0001"}
 
 
 def test_a_file_that_is_no_ledger(call: Any, site_file: Path, ledger_file: Path):
