@@ -1,0 +1,15 @@
+"""`dicom-router rules`: check rules, test them, explain them, compare, put in force, roll back."""
+
+import typer
+
+from router.cli.rules import checking, explaining, testing
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    help="Check rules, run their tests, explain what they do with an object.",
+)
+
+app.command("check")(checking.check)
+app.command("test")(testing.run_tests)
+app.command("explain")(explaining.explain)

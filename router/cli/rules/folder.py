@@ -1,0 +1,74 @@
+"""Which rules a command looks at, and the DICOM files that it reads."""
+
+import mmap
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from router.cli.options import open_site
+
+if TYPE_CHECKING:
+    from rules.encoded import EncodedDataSet
+    from rules.routes import RouteTable
+
+FolderArgument = Annotated[
+    Path | None,
+    typer.Argument(
+        help="A folder of rule files, to look at apart from a site.",
+        show_default="the rules of the site",
+    ),
+]
+HEAD = 1 << 16  # bytes: more than the file meta information of any object takes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """A folder of rules and, where a site stands behind them, its destinations."""
+
+    folder: Path
+    destinations: tuple[str, ...] | None
+    on_no_match: str = ""
+
+    @property
+    def to_be_used(self) -> tuple[str, ...]:
+        """The destinations that only a route can send to."""
+        return tuple(name for name in self.destinations or () if name != self.on_no_match)
+
+    def load(self) -> "RouteTable":
+        """DocumentError with every mistake."""
+        from rules.loading import load_rules
+
+        return load_rules(self.folder, destinations=self.destinations)
+
+
+def chosen_rules(folder: Path | None, config: Path | None) -> Rules:
+    """Of the folder alone, of the site alone, or of the folder with the site's destinations."""
+    if folder is not None and config is None:
+        return Rules(folder=folder, destinations=None)
+    site = open_site(config)
+    return Rules(
+        folder=folder or site.rules,
+        destinations=tuple(site.destination_names),
+        on_no_match=site.on_no_match,
+    )
+
+
+def read_sample(path: Path) -> "EncodedDataSet":
+    """A Part 10 file, mapped: pixel data is not read. OSError, or ValueError with the reason."""
+    from router.dicom.errors import Part10Error
+    from router.dicom.part10 import read_file_meta
+    from rules.encoded import EncodedDataSet, MalformedDataSet
+
+    with path.open("rb") as file:
+        try:
+            meta, offset = read_file_meta(file.read(HEAD))
+            content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            return EncodedDataSet.read(content, meta.transfer_syntax_uid, offset)
+        except (Part10Error, MalformedDataSet) as error:
+            raise ValueError(str(error)) from None
+
+
+def count(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"
