@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from router.config_destinations import (
     Destination,
@@ -21,6 +21,14 @@ from router.config_destinations import (
     FolderDestination,
     Probe,
     Retry,
+)
+from router.config_store import (
+    SPOOL,
+    S3Settings,
+    SpoolSetting,
+    StoreBucket,
+    StoreFolder,
+    StoreSetting,
 )
 from router.config_values import (
     AeTitle,
@@ -39,7 +47,6 @@ from router.config_values import (
     Settings,
     Size,
     TlsVersion,
-    parse_store,
 )
 from rules.documents import DocumentError, Mistake, load_document, suggest
 from rules.problems import one_of_each
@@ -62,6 +69,8 @@ __all__ = [
     "Retry",
     "Site",
     "Source",
+    "S3Settings",
+    "StoreBucket",
     "StoreFolder",
     "Workers",
     "load_site",
@@ -147,14 +156,8 @@ class Source(Settings):
         return self
 
 
-class StoreFolder(Settings):
-    """An object store in a folder; in the file it is written `file:PATH`."""
-
-    path: ResolvedPath
-
-
 class FreeSpace(Settings):
-    """Water marks of the store's disk."""
+    """Water marks of the disk that objects are received on."""
 
     low: Size = Field(10**9, description="below it, new objects are refused with A700")
     high: Size = Field(2 * 10**9, description="above it, they are accepted again")
@@ -226,22 +229,22 @@ class Site(Settings):
     duplicates: Literal["route", "ignore identical", "refuse"] = Field(
         "route", description="what becomes of an object whose SOP instance came before"
     )
-    durability: Literal["local", "unsafe"] = Field(
-        "local", description="`unsafe` answers before the bytes are on disk: for measuring only"
+    durability: Literal["local", "shared", "unsafe"] = Field(
+        "local", description="where an object must be safe before it is acknowledged"
     )
-    store: Annotated[
-        StoreFolder,
-        BeforeValidator(parse_store),
-        WithJsonSchema({"type": "string", "pattern": "^file:.+"}),
-    ] = Field(
+    store: StoreSetting = Field(
         "file:var/store",  # type: ignore[assignment]
-        description="where the objects' bytes lie: `file:PATH`",
+        description="where the objects' bytes lie: `file:PATH` or `s3://BUCKET/PREFIX`",
+    )
+    s3: S3Settings = Field(S3Settings(), description="how an `s3://` store is reached")
+    spool: SpoolSetting = Field(
+        None, description="the folder that objects are received into; default: the store's"
     )
     ledger: LedgerUrl = Field(
         "sqlite:///var/ledger.db", repr=False, description="the database's URL"
     )
     broker: Literal["memory://"] = Field("memory://", description="how the stages ring each other")
-    free_space: FreeSpace = Field(FreeSpace(), description="water marks of the store's disk")
+    free_space: FreeSpace = Field(FreeSpace(), description="water marks of the receiving disk")
     retention: Retention = Field(Retention(), description="how long delivered objects are kept")
     loops: Loops = Field(Loops(), description="when an object that keeps coming back is held")
     metrics: Annotated[MetricsEndpoint | None, OrOff()] = Field(
@@ -249,6 +252,18 @@ class Site(Settings):
     )
     log: Log = Field(Log(), description="what is logged, and how")
     workers: Workers = Field(Workers(), description="how much works at once in one process")
+
+    @property
+    def spool_path(self) -> Path:
+        """The folder that objects are received into: the store's own, unless it is elsewhere."""
+        if self.spool is not None:
+            return self.spool
+        return self.store.path if isinstance(self.store, StoreFolder) else Path(SPOOL)
+
+    @property
+    def spool_is_apart(self) -> bool:
+        """Whether what is received must be carried into a store elsewhere."""
+        return not isinstance(self.store, StoreFolder) or self.spool_path != self.store.path
 
     def destination(self, name: str) -> Destination | None:
         return next((d for d in self.destinations if d.name == name), None)

@@ -1,11 +1,29 @@
 """Where the objects' bytes lie: a folder, or a bucket of an S3 server and how it is reached."""
 
 import re
+from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    ValidationInfo,
+    WithJsonSchema,
+    model_validator,
+)
 
-from router.config_values import Duration, ExistingFile, ResolvedPath, Secret, Settings
+from router.config_values import (
+    Duration,
+    ExistingFile,
+    ResolvedPath,
+    Secret,
+    Settings,
+    resolve_path,
+)
+
+SPOOL = "var/spool"
+"""Where objects are received whose store is no folder."""
 
 
 class StoreFolder(Settings):
@@ -78,6 +96,13 @@ def parse_store(value: object) -> object:
     return {"bucket": found[1], "prefix": found[2] or ""}
 
 
+def resolve_spool(value: Path | None, info: ValidationInfo) -> Path | None:
+    """The spool's folder; None where it is the store's own."""
+    if value is None and isinstance(info.data.get("store"), StoreBucket):
+        value = Path(SPOOL)
+    return None if value is None else resolve_path(value, info)
+
+
 _ENDPOINT = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+/?")
 _BUCKET = re.compile(r"s3://([a-z0-9][a-z0-9.\-_]{1,61}[a-z0-9])(?:/([A-Za-z0-9._\-/]*?))?/?")
 
@@ -86,3 +111,4 @@ StoreSetting: TypeAlias = Annotated[
     BeforeValidator(parse_store),
     WithJsonSchema({"type": "string", "pattern": "^(file:.+|s3://.+)"}),
 ]
+SpoolSetting: TypeAlias = Annotated[Path | None, AfterValidator(resolve_spool)]

@@ -172,15 +172,6 @@ def read_ledger_url(value: object, info: ValidationInfo) -> object:
     raise ValueError("a ledger is sqlite:///PATH or postgresql+psycopg://USER:PASSWORD@HOST/NAME")
 
 
-def parse_store(value: object) -> object:
-    """`file:PATH` as the block it stands for."""
-    if not isinstance(value, str):
-        return value
-    if not value.startswith("file:") or value == "file:":
-        raise ValueError("a store is file:PATH")
-    return {"path": value.removeprefix("file:").removeprefix("//")}
-
-
 def _refuse_bool(value: object, wanted: str) -> object:
     if isinstance(value, bool):
         raise ValueError(f"write {wanted}")

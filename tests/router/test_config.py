@@ -14,6 +14,7 @@ from router.config import (
     FolderDestination,
     Listener,
     Site,
+    StoreBucket,
     load_site,
     warnings,
 )
@@ -96,7 +97,7 @@ def test_paths_count_from_the_folder_of_the_file(full: Site, tmp_path: Path):
     assert research.folder is not None
     assert research.folder.path == tmp_path / "research"
     assert full.rules == tmp_path / "rules"
-    assert full.store.path == tmp_path / "var/store"
+    assert full.spool_path == tmp_path / "var/store"
     assert full.ledger == f"sqlite:///{tmp_path}/var/ledger.db"
 
 
@@ -104,7 +105,7 @@ def test_a_small_site_gets_the_defaults(tmp_path: Path):
     site = load_site(write(tmp_path, LISTENER), {})
     assert site.on_no_match == "hold"
     assert site.durability == "local"
-    assert site.store.path == tmp_path / "var/store"
+    assert site.spool_path == tmp_path / "var/store"
     assert site.ledger == f"sqlite:///{tmp_path}/var/ledger.db"
     assert site.rules == tmp_path / "rules"
     assert site.metrics is not None
@@ -300,6 +301,18 @@ BROKEN = {
         "2:7: log.format: expected 'console' or 'json', found 'jsn' (did you mean json?)",
     ),
     "a store that is none": (LISTENER + "store: var/store", "2:1: store: a store is file:PATH"),
+    "a bucket's name that is none": (
+        LISTENER + "store: s3://A_Bucket/x",
+        "2:1: store: a store is file:PATH or s3://BUCKET/PREFIX",
+    ),
+    "an endpoint with a password": (
+        LISTENER + "s3: {endpoint: 'http://me:secret@host'}",
+        "2:6: s3.endpoint: an endpoint is http://HOST:PORT",
+    ),
+    "half a credential": (
+        LISTENER + "s3: {access_key_id: me}",
+        "2:1: s3: `access_key_id` and `secret_access_key` go together",
+    ),
     "a ledger that is forgotten": (
         LISTENER + "ledger: 'sqlite:///:memory:'",
         "2:1: ledger: the ledger must outlive the process",
@@ -459,3 +472,37 @@ def test_destinations_can_be_made_in_python():
     assert pacs.dicom.port == 104
     assert folder.folder is not None
     assert folder.folder.path == Path("relative")
+
+
+def test_a_store_in_a_bucket_has_a_spool_of_its_own(tmp_path: Path):
+    (tmp_path / "site.yaml").write_text(
+        LISTENER + "store: s3://dicom-objects/router/a/\ns3: {endpoint: 'https://s3:9000/'}\n"
+    )
+    site = load_site(tmp_path / "site.yaml", {})
+    assert site.store == StoreBucket(bucket="dicom-objects", prefix="router/a")
+    assert str(site.store) == "s3://dicom-objects/router/a"
+    assert site.s3.endpoint == "https://s3:9000"
+    assert site.spool_path == tmp_path / "var/spool"
+    assert site.spool_is_apart
+
+
+def test_a_folder_is_its_own_spool_unless_another_is_named(tmp_path: Path):
+    (tmp_path / "site.yaml").write_text(LISTENER + "store: file:shared\n")
+    site = load_site(tmp_path / "site.yaml", {})
+    assert site.spool_path == tmp_path / "shared"
+    assert not site.spool_is_apart
+    (tmp_path / "site.yaml").write_text(LISTENER + "store: file:shared\nspool: own\n")
+    site = load_site(tmp_path / "site.yaml", {})
+    assert site.spool_path == tmp_path / "own"
+    assert site.spool_is_apart
+
+
+def test_credentials_are_never_shown(tmp_path: Path):
+    (tmp_path / "key").write_text("hush-hush\n")
+    (tmp_path / "site.yaml").write_text(
+        LISTENER + "s3: {access_key_id: my-id, secret_access_key: 'file:key', session_token: tok}"
+    )
+    site = load_site(tmp_path / "site.yaml", {})
+    assert site.s3.secret_access_key == "hush-hush"
+    for word in ("hush-hush", "my-id", "'tok'"):
+        assert word not in repr(site)

@@ -9,7 +9,7 @@ from typing import Any, Union, get_args, get_origin
 import pytest
 from pydantic import BaseModel, TypeAdapter
 
-from router.config import Site, StoreFolder, load_site
+from router.config import Site, StoreBucket, StoreFolder, load_site
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "configuration.md"
 ROW = re.compile(r"\| `(?P<key>\w+)` \|(?P<default>.*?)\|(?P<meaning>.+)\|")
@@ -31,7 +31,7 @@ def blocks(model: type[BaseModel], path: str) -> Iterator[tuple[str, type[BaseMo
     yield path, model
     for name, field in model.model_fields.items():
         for below, is_list in models_in(field.annotation):
-            if below is not StoreFolder:
+            if below not in (StoreFolder, StoreBucket):
                 step = f"{name}[]" if is_list else name
                 yield from blocks(below, step if path == "Site" else f"{path}.{step}")
 
