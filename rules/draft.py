@@ -129,7 +129,7 @@ class Draft:
         self._written[number] = value
         if element is None:
             return
-        same_vr = element.vr is None or element.vr.decode("ascii") == value.vr
+        same_vr = element.vr is None or element.vr.decode("latin-1") == value.vr
         if same_vr and self._source(element.value, element.stop) == value.data:
             del self._written[number]
 

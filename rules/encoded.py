@@ -148,7 +148,7 @@ class EncodedDataSet:
 
     def vr_of(self, level: Level, tag: int, element: Element) -> str:
         """The VR as written; from the dictionaries where none is, or UN; UN if those fail."""
-        written = element.vr.decode("ascii") if element.vr else "UN"
+        written = element.vr.decode("latin-1") if element.vr else "UN"
         if written != "UN":
             return written
         known = private_vr_in(level, tag) if tag & 0x10000 else standard_vr(tag)

@@ -7,14 +7,19 @@ from collections.abc import Sequence
 
 import pydicom
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, MRImageStorage
 
 from router.dicom.uids import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
 from router.ingress.answers import CLASS_MISMATCH, INSTANCE_MISMATCH, MALFORMED, Answer
 from router.ingress.head_check import HEAD_BYTES, HeadCheck
+from rules.encoded import EncodedDataSet, MalformedDataSet
+from rules.tags import parse_path
 
 INSTANCE = "2.25.4711"
+ANNOUNCED = (CTImageStorage, INSTANCE)
 NONSENSE = b"\x07\x00\x00\x00UI\xff\xff" + b"1" * 200
 """A first element that is longer than everything."""
 
@@ -85,3 +90,18 @@ def test_a_judgement_is_made_once() -> None:
     )
     assert check.look([memoryview(encoded(filler=HEAD_BYTES))], last=False) is None
     assert check.look([memoryview(NONSENSE)], last=True) is None
+
+
+@given(at=st.integers(0, 80), byte=st.integers(0, 255))
+def test_the_short_look_accepts_nothing_that_the_long_one_refuses(at: int, byte: int) -> None:
+    data = bytearray(encoded(filler=40))
+    data[at] = byte
+    found = EncodedDataSet.read(bytes(data), ExplicitVRLittleEndian)
+    try:
+        uids = [found.values(parse_path(name)) for name in ("SOPClassUID", "SOPInstanceUID")]
+    except MalformedDataSet:
+        return
+    as_announced = [
+        values in (None, (), (uid,)) for values, uid in zip(uids, ANNOUNCED, strict=True)
+    ]
+    assert (judged([bytes(data)]) is None) is all(as_announced)
