@@ -19,7 +19,13 @@ from router.ledger import (
 from router.ledger.deliveries import DeliveryOutcome, LeasedDelivery
 from router.ledger.destinations import Health
 from router.ledger.engine import Ledger
-from router.ledger.errors import LedgerError, LedgerRefused, LedgerUnavailable, SchemaOutdated
+from router.ledger.errors import (
+    LedgerBusy,
+    LedgerError,
+    LedgerRefused,
+    LedgerUnavailable,
+    SchemaOutdated,
+)
 from router.ledger.interventions import DeliveryFilter, ObjectFilter
 from router.ledger.models import PRIORITIES, DeliveryState, ObjectState
 from router.ledger.objects import ReceivedObject, StoredObject
@@ -35,6 +41,7 @@ __all__ = [
     "Identifiers",
     "LeasedDelivery",
     "Ledger",
+    "LedgerBusy",
     "LedgerError",
     "LedgerRefused",
     "LedgerUnavailable",

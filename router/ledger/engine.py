@@ -6,25 +6,28 @@ On SQLite one process-wide fair lock orders the writers, so that threads queue i
 """
 
 import os
+import random
 import sqlite3
 import threading
+import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, exc, make_url
 from sqlalchemy.engine import URL
 
-from router.ledger.errors import LedgerRefused, LedgerUnavailable, SchemaOutdated
+from router.ledger.errors import LedgerBusy, LedgerRefused, LedgerUnavailable, SchemaOutdated
 from router.ledger.migrations import (
     check_schema,
     current_revision,
     downgrade_schema,
     upgrade_schema,
 )
+from router.ledger.postgresql import postgresql_engine
 
 BUSY_SECONDS = 30.0
 """How long a writer waits for its turn: longer than any transaction may last."""
@@ -40,10 +43,12 @@ SQLITE_PRAGMAS = (
     "PRAGMA journal_size_limit=67108864",
 )
 
-# No transaction waits for the network; one that idles belongs to a lost process.
-POSTGRESQL_OPTIONS = (
-    "-c idle_in_transaction_session_timeout=60000 -c lock_timeout=30000 -c statement_timeout=120000"
-)
+
+BUSY_STATES = ("40001", "40P01", "55P03")
+"""Serialization failure, deadlock, lock time-out: nothing is wrong, somebody was in the way."""
+BUSY_PAUSES = (0.05, 0.2, 1.0, 3.0)
+"""Seconds before a transaction is tried again that others were in the way of."""
+T = TypeVar("T")
 
 
 class FairLock:
@@ -98,14 +103,17 @@ class Ledger:
 
     def __init__(self, url: str | URL) -> None:
         """`url`: `sqlite:///relative/or//absolute/path.db` or `postgresql+psycopg://...`."""
-        self.url = make_url(url)
+        try:
+            self.url = make_url(url)
+        except (exc.ArgumentError, ValueError):  # whose words might quote the password
+            raise LedgerRefused("the ledger's URL cannot be read") from None
         self.dialect = self.url.get_backend_name()
         if self.dialect == "sqlite":
             self._writers: FairLock | None = _writer_lock(self.url)
             self._engine = _sqlite_engine(self.url)
         elif self.dialect == "postgresql":
             self._writers = None
-            self._engine = _postgresql_engine(self.url)
+            self._engine = postgresql_engine(self.url)
         else:
             raise LedgerRefused(f"no ledger can be kept in {self.dialect}")
         self._write_engine = self._engine.execution_options(ledger_write=True)
@@ -122,15 +130,25 @@ class Ledger:
         with translated_errors(), self._turn(), self._write_engine.begin() as conn:
             yield conn
 
+    def transact(self, act: Callable[[Connection], T]) -> T:
+        """`act` in a transaction of its own, again while others stand in its way."""
+        for pause in (*BUSY_PAUSES, None):
+            try:
+                with self.write() as conn:
+                    return act(conn)
+            except LedgerBusy:
+                if pause is None:
+                    raise
+                time.sleep(pause * random.uniform(0.5, 1.5))
+        raise AssertionError
+
     def upgrade(self) -> None:
         """Bring the schema to this version's; harmless when several processes do it at once."""
-        with self.write() as conn:
-            upgrade_schema(conn)
+        self.transact(upgrade_schema)
 
     def downgrade(self, revision: str) -> None:
         """Take the schema back; what only the later revisions keep is lost."""
-        with self.write() as conn:
-            downgrade_schema(conn, revision)
+        self.transact(lambda conn: downgrade_schema(conn, revision))
 
     def check(self) -> None:
         """Raise SchemaOutdated or LedgerRefused unless this version can work with the schema."""
@@ -169,6 +187,8 @@ def translated_errors() -> Iterator[None]:
         words = _words(error)
         if words.startswith(("no such table", "no such column")):
             raise SchemaOutdated(words) from None
+        if getattr(error.orig, "sqlstate", None) in BUSY_STATES:
+            raise LedgerBusy(words) from None
         raise LedgerUnavailable(words) from None
     except exc.TimeoutError:
         raise LedgerUnavailable("no free connection to the database") from None
@@ -178,7 +198,17 @@ def translated_errors() -> Iterator[None]:
             raise SchemaOutdated(words) from None
         raise LedgerRefused(words) from None
     except exc.DBAPIError as error:
+        if error.connection_invalidated:
+            raise LedgerUnavailable(_words(error)) from None
         raise LedgerRefused(_words(error)) from None
+    except (exc.PendingRollbackError, exc.ResourceClosedError) as error:
+        # The connection was lost a statement ago, and whoever noticed went on.
+        raise LedgerUnavailable(str(error).splitlines()[0]) from None
+    except exc.InvalidRequestError as error:
+        if "connection is closed" not in str(error):
+            raise
+        # What the pool says when the server dies between its greeting and our first question.
+        raise LedgerUnavailable("the connection was lost as soon as it was made") from None
 
 
 def _words(error: exc.DBAPIError) -> str:
@@ -231,17 +261,3 @@ def _begin(conn: Connection) -> None:
     # A deferred transaction that turns writer half-way cannot wait: it fails with "locked".
     write = conn.get_execution_options().get("ledger_write", False)
     conn.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
-
-
-def _postgresql_engine(url: URL) -> Engine:
-    connect_args: dict[str, Any] = {"connect_timeout": 5, "application_name": "dicom-router"}
-    if "options" not in url.query:
-        connect_args["options"] = POSTGRESQL_OPTIONS
-    return create_engine(
-        url,
-        pool_size=8,
-        max_overflow=24,
-        pool_timeout=BUSY_SECONDS,
-        pool_pre_ping=True,  # a database that restarted costs one reconnect, not one failed batch
-        connect_args=connect_args,
-    )

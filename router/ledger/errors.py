@@ -9,6 +9,10 @@ class LedgerUnavailable(LedgerError):
     """Not now: the database is away, busy, or full. Trying again later is right."""
 
 
+class LedgerBusy(LedgerUnavailable):
+    """Others were in the way (a deadlock, a lock held too long): the same again will do."""
+
+
 class LedgerRefused(LedgerError):
     """Not ever: the statement or its values are wrong. Trying again is pointless."""
 

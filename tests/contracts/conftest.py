@@ -103,6 +103,18 @@ class Server:
     def stop(self) -> None:
         self.run("pg_ctl", "stop", "-w", "-m", "immediate", "-D", str(self._data))
 
+    def encrypt(self, certificate: Path, key: Path) -> None:
+        """Speak TLS from the next connection on."""
+        for source, name in ((certificate, "server.crt"), (key, "server.key")):
+            copy = self._data / name
+            shutil.copy(source, copy)
+            copy.chmod(0o600)
+            if self._user is not None:
+                shutil.chown(copy, self._user)
+        with (self._data / "postgresql.auto.conf").open("a") as settings:
+            settings.write("ssl = on\n")
+        self.run("pg_ctl", "restart", "-w", "-D", str(self._data), "-l", str(self._data / "log"))
+
     def new_database(self, template: str = "template1") -> URL:
         """A database of its own for one test: a copy of the template."""
         name = "t" + os.urandom(8).hex()
