@@ -32,14 +32,19 @@ def read_files(path: Path, environ: Mapping[str, str] = os.environ) -> SiteFiles
 
 
 def rules_of(
-    site: Site, texts: Mapping[str, str] | None = None, *, fitting: bool = True
+    site: Site,
+    texts: Mapping[str, str] | None = None,
+    *,
+    folder: Path | None = None,
+    fitting: bool = True,
 ) -> RouteTable:
     """The rules of a site's files; or these texts, with the tables that lie beside the files.
+    `folder`: the files are there, and not where the site says.
 
     DocumentError. Not `fitting`: they may name destinations that the site does not have.
     """
     names = site.destination_names if fitting else None
-    return load_rules(site.rules, destinations=names, texts=texts)
+    return load_rules(folder or site.rules, destinations=names, texts=texts)
 
 
 def watched(path: Path, site: Site, table: RouteTable | None) -> list[Path]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 import urllib.request
@@ -102,3 +104,23 @@ def test_rules_and_destinations_change_while_it_runs(tmp_path: Path) -> None:
         (tmp_path / "site.yaml").write_text(yaml.safe_dump(site))
         wait_until(lambda: router.send() == 1, "the scanner to be refused")
         assert router.send(calling="MR01") == 0
+
+
+def test_a_rollback_outlasts_a_restart_until_the_files_are_asked_for(tmp_path: Path) -> None:
+    router = Site(tmp_path)
+    with router:
+        first = router.in_force()
+        router.write_rules("routes: [{name: second, send_to: two}]\n")
+        wait_until(lambda: router.in_force() != first, "the new rules")
+        second = router.in_force()
+        assert router.command("rules", "rollback", first[:6]).returncode == 0
+        wait_until(lambda: router.metric("dicom_router_rules_rolled_back") == 1, "the rollback")
+        assert router.send() == 0
+        router.deliveries(1)
+    with router:
+        assert router.send() == 0
+        os.kill(router.pid, signal.SIGHUP)
+        wait_until(lambda: router.metric("dicom_router_rules_rolled_back") == 0, "its end")
+        assert router.send() == 0
+        rows = router.deliveries(3)
+    assert rows == [("first", first, "one"), ("first", first, "one"), ("second", second, "two")]

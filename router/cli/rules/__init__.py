@@ -2,7 +2,7 @@
 
 import typer
 
-from router.cli.rules import checking, explaining, testing
+from router.cli.rules import checking, explaining, testing, versions
 
 app = typer.Typer(
     add_completion=False,
@@ -13,3 +13,7 @@ app = typer.Typer(
 app.command("check")(checking.check)
 app.command("test")(testing.run_tests)
 app.command("explain")(explaining.explain)
+app.command("history")(versions.history)
+app.command("show")(versions.show)
+app.command("reload")(versions.reload)
+app.command("rollback")(versions.rollback)

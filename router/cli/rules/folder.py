@@ -10,6 +10,7 @@ import typer
 from router.cli.options import open_site
 
 if TYPE_CHECKING:
+    from router.config import Site
     from rules.encoded import EncodedDataSet
     from rules.routes import RouteTable
 
@@ -25,34 +26,35 @@ HEAD = 1 << 16  # bytes: more than the file meta information of any object takes
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """A folder of rules and, where a site stands behind them, its destinations."""
+    """A folder of rules and, where one stands behind them, their site."""
 
     folder: Path
-    destinations: tuple[str, ...] | None
-    on_no_match: str = ""
+    site: "Site | None" = None
 
     @property
     def to_be_used(self) -> tuple[str, ...]:
         """The destinations that only a route can send to."""
-        return tuple(name for name in self.destinations or () if name != self.on_no_match)
+        if self.site is None:
+            return ()
+        names = self.site.destination_names
+        return tuple(name for name in names if name != self.site.on_no_match)
 
     def load(self) -> "RouteTable":
         """DocumentError with every mistake."""
+        from router.rulebook import rules_of
         from rules.loading import load_rules
 
-        return load_rules(self.folder, destinations=self.destinations)
+        if self.site is None:
+            return load_rules(self.folder, destinations=None)
+        return rules_of(self.site, folder=self.folder)
 
 
 def chosen_rules(folder: Path | None, config: Path | None) -> Rules:
     """Of the folder alone, of the site alone, or of the folder with the site's destinations."""
     if folder is not None and config is None:
-        return Rules(folder=folder, destinations=None)
+        return Rules(folder=folder)
     site = open_site(config)
-    return Rules(
-        folder=folder or site.rules,
-        destinations=tuple(site.destination_names),
-        on_no_match=site.on_no_match,
-    )
+    return Rules(folder=folder or site.rules, site=site)
 
 
 def read_sample(path: Path) -> "EncodedDataSet":
