@@ -17,7 +17,7 @@ class Attempt:
     lost: bool = False
     silent: bool = False
     answered: bool = False  # the destination itself has said what became of the object
-    retry_soon: bool = False  # no place just now, though others are served: not an outage
+    retry_soon: bool = False  # nobody's fault here: no place just now, or our store is away
     severe: bool = False  # an error of configuration: repeating soon is of no use
 
 

@@ -33,7 +33,7 @@ from router.net.errors import (
 )
 from router.net.requestor import OutgoingAssociation, Timeouts, open_association
 from router.net.tls import client_context
-from router.store import Store
+from router.store import Store, StoreUnavailable
 
 # The peer does not know us, or has another name: only a person can change that (PS3.8 9.3.4).
 _MISCONFIGURED = {(1, 3), (1, 7)}
@@ -72,11 +72,14 @@ class DicomChannel:
         try:
             return self._send(line, delivery)
         except PayloadUnusable as unusable:
-            return Attempt(outcome=unusable.outcome, association_id=line.id)
+            return Attempt(
+                outcome=unusable.outcome, association_id=line.id, retry_soon=unusable.away
+            )
         except DataSourceFailed as error:
             self._lose(line)
             outcome = outcomes.retry("payload_unreadable", str(error), few_attempts=True)
-            return Attempt(outcome=outcome, association_id=line.id)
+            away = isinstance(error.__cause__, StoreUnavailable)
+            return Attempt(outcome=outcome, association_id=line.id, retry_soon=away)
         except NetError as error:
             self._lose(line)
             if not self._stale:

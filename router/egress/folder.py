@@ -22,7 +22,7 @@ from router.egress.layout import Layout
 from router.egress.outcomes import Outcome
 from router.egress.payloads import Payload, PayloadUnusable
 from router.ledger import LeasedDelivery
-from router.store import Store
+from router.store import Bytes, Store
 from rules.encoded import EncodedDataSet, MalformedDataSet
 from rules.tags import AttributePath
 
@@ -49,7 +49,7 @@ class FolderChannel:
                 path = self._path_of(delivery, payload)
                 self._write(path, delivery, payload)
         except PayloadUnusable as unusable:
-            return Attempt(outcome=unusable.outcome)
+            return Attempt(outcome=unusable.outcome, retry_soon=unusable.away)
         except OSError as error:
             return Attempt(outcome=outcomes.of_file_error(error), answered=True)
         return Attempt(outcome=outcomes.delivered("written", "written"), answered=True)
@@ -146,7 +146,7 @@ def _fill(fd: int, delivery: LeasedDelivery, payload: Payload) -> None:
         raise payloads.damaged()
 
 
-def _write_all(fd: int, data: bytes) -> None:
+def _write_all(fd: int, data: Bytes) -> None:
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(fd, rest) :]

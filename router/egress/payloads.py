@@ -2,45 +2,67 @@
 
 An object that goes out as it is stored goes out byte for byte, by reference to the stored file.
 Only headers are ever written anew, and only where the peer takes nothing else (PS3.5 10.1).
+
+A file of a local store is compared with its checksum after a failure. One that comes over the
+network is compared each time: a short one before it is sent, a long one while it is, and its last
+block leaves only when all before it were right. No peer ever has a damaged object whole.
 """
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
 
 import xxhash
 
 from router.egress import outcomes
 from router.egress.outcomes import Outcome
 from router.ledger import LeasedDelivery
-from router.net.data_source import FileSlice
-from router.store import Store, StoredFile
+from router.logs import get_logger
+from router.net.data_source import FileSlice, Stream
+from router.store import Bytes, Store, StoredFile, StoreUnavailable
 
-BLOCK = 1 << 20
+log = get_logger("egress")
+
+
+REMOTE_BLOCK = 4 << 20
+"""An object from afar that is no longer is read by one request, and compared before it is sent."""
 
 
 class PayloadUnusable(Exception):
-    """The object cannot be sent; `outcome` says why and what becomes of the delivery."""
+    """The object cannot be sent; `outcome` says why and what becomes of the delivery.
 
-    def __init__(self, outcome: Outcome) -> None:
+    `away`: the store is, so that nothing is known of the object and nobody is to be charged.
+    """
+
+    def __init__(self, outcome: Outcome, *, away: bool = False) -> None:
         super().__init__(outcome.words)
         self.outcome = outcome
+        self.away = away
+
+
+class Damaged(OSError):
+    """The bytes that came are not those that the ledger knows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """An open stored object. `data` is its data set as stored."""
+    """An open stored object. `data` is its data set as stored: `length` bytes from `offset`."""
 
     file: StoredFile
-    data: FileSlice
+    data: FileSlice | Stream
+    offset: int
+    length: int
 
 
 @contextmanager
 def opened(store: Store, delivery: LeasedDelivery) -> Iterator[Payload]:
     """The stored object of a delivery; PayloadUnusable if it is not what the ledger knows.
 
-    Its length is always compared; its checksum where an earlier attempt failed, since damage may
-    have been the cause and the path of a first attempt has no time to read an object twice.
+    Its length is always compared. The checksum of a local file only where an earlier attempt
+    failed: damage may have been the cause, and a first attempt has no time to read it twice.
     """
     try:
         file = store.open(delivery.payload_id)
@@ -50,13 +72,89 @@ def opened(store: Store, delivery: LeasedDelivery) -> Iterator[Payload]:
     except OSError as error:
         raise _unreadable(error) from None
     with file:
-        if file.size != delivery.data_set_offset + delivery.size:
+        offset, length = delivery.data_set_offset, delivery.size
+        if file.size != offset + length:
             words = "the object's file does not have its length"
             raise PayloadUnusable(outcomes.hold("payload_damaged", words))
-        payload = Payload(file, FileSlice(file.fd, delivery.data_set_offset, delivery.size))
-        if delivery.attempts:
-            verify(payload, delivery)
+        if file.is_local:
+            payload = Payload(file, FileSlice(file.fd, offset, length), offset, length)
+            if delivery.attempts:
+                verify(payload, delivery)
+        else:
+            payload = _from_afar(file, delivery)
         yield payload
+
+
+def _from_afar(file: StoredFile, delivery: LeasedDelivery) -> Payload:
+    offset, length = delivery.data_set_offset, delivery.size
+
+    def checked() -> Iterator[Bytes]:
+        digest = xxhash.xxh3_128()
+        last: Bytes = b""
+        for block in file.blocks(offset, length):
+            digest.update(block)
+            if last:
+                yield last
+            last = block
+        if digest.hexdigest() != delivery.checksum:
+            raise Damaged(errno.EIO, "its bytes do not have their checksum")
+        yield last
+
+    payload = Payload(CheckedFile(file, delivery), Stream(length, checked), offset, length)
+    if delivery.attempts or file.size <= REMOTE_BLOCK:
+        verify(payload, delivery)
+    return payload
+
+
+class CheckedFile:
+    """A file from afar. Who wants it whole, on this machine, gets it only if it is sound."""
+
+    is_local = False
+
+    def __init__(self, file: StoredFile, delivery: LeasedDelivery) -> None:
+        self._file = file
+        self._delivery = delivery
+        self._sound = False
+        self.size = file.size
+
+    @property
+    def fd(self) -> int:
+        try:
+            fd = self._file.fd
+        except OSError as error:
+            raise _unreadable(error) from None
+        if not self._sound:
+            delivery = self._delivery
+            digest = xxhash.xxh3_128()
+            for block in self._file.blocks(delivery.data_set_offset, delivery.size):
+                digest.update(block)
+            if digest.hexdigest() != delivery.checksum:
+                raise damaged(delivery)
+            self._sound = True
+        return fd
+
+    def fileno(self) -> int:
+        return self.fd
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        return self._file.read_at(offset, length)
+
+    def blocks(self, offset: int, length: int) -> Iterator[Bytes]:
+        return self._file.blocks(offset, length)
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
 
 
 def verify(payload: Payload, delivery: LeasedDelivery) -> None:
@@ -65,28 +163,35 @@ def verify(payload: Payload, delivery: LeasedDelivery) -> None:
     for block in blocks(payload):
         digest.update(block)
     if digest.hexdigest() != delivery.checksum:
-        raise damaged()
+        raise damaged(None if payload.file.is_local else delivery)
 
 
-def damaged() -> PayloadUnusable:
+def damaged(delivery: LeasedDelivery | None = None) -> PayloadUnusable:
+    """What becomes of it. With `delivery`: its bytes came over a network, which may have spoiled
+    them, so that one failure proves nothing."""
     words = "the object's bytes do not have their checksum"
+    if delivery is not None and not delivery.attempts:
+        return PayloadUnusable(outcomes.retry("payload_unreadable", words, few_attempts=True))
     return PayloadUnusable(outcomes.hold("payload_damaged", words))
 
 
-def blocks(payload: Payload) -> Iterator[bytes]:
-    """The data set as stored, in blocks of 1 MiB, so that memory does not grow with an object."""
-    offset, end = payload.data.offset, payload.data.offset + payload.data.length
-    while offset < end:
-        try:
-            block = payload.file.read_at(offset, min(BLOCK, end - offset))
-        except OSError as error:
-            raise _unreadable(error) from None
-        if not block:
-            raise damaged()
-        yield block
-        offset += len(block)
+def blocks(payload: Payload) -> Iterator[Bytes]:
+    """The data set as stored, block by block, so that memory does not grow with an object."""
+    left = payload.length
+    try:
+        for block in payload.file.blocks(payload.offset, payload.length):
+            left -= len(block)
+            yield block
+    except OSError as error:
+        raise _unreadable(error) from None
+    if left:
+        raise damaged()
 
 
 def _unreadable(error: OSError) -> PayloadUnusable:
+    if isinstance(error, StoreUnavailable):
+        log.warning("store away; deliveries wait", reason=error.strerror)
+        words = f"the store is away: {error.strerror}"
+        return PayloadUnusable(outcomes.retry("store_unavailable", words), away=True)
     words = f"the object's file cannot be read: {error.strerror}"
     return PayloadUnusable(outcomes.retry("payload_unreadable", words))

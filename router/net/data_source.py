@@ -1,4 +1,4 @@
-"""Where the bytes of a data set come from when it is sent: memory, files, or both by turns.
+"""Where the bytes of a data set come from when it is sent: memory, files, streams, by turns.
 
 Files are read in blocks and written together with their PDU headers in one call. Measured on
 loopback with 525 KB objects that beat `sendfile` at every PDU length: 11,700 to 8,200 objects/s at
@@ -7,7 +7,7 @@ kills the process when the file is cut short meanwhile.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -27,7 +27,28 @@ class FileSlice:
     length: int
 
 
-DataSource: TypeAlias = Buffer | FileSlice | Sequence[Buffer | FileSlice]
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """`length` bytes from elsewhere, block by block, each in memory of its own.
+
+    `begin` is called when they are due, once for each time that they are sent. Its iterator may
+    raise OSError, as late as before the last block: the data set then never becomes whole.
+    """
+
+    length: int
+    begin: Callable[[], Iterator[Buffer]]
+
+
+@dataclass(slots=True)
+class _Flow:
+    """A stream that has begun, and how much of it is still to come."""
+
+    blocks: Iterator[Buffer]
+    length: int
+
+
+Piece: TypeAlias = Buffer | FileSlice | Stream
+DataSource: TypeAlias = Piece | Sequence[Piece]
 
 
 def length_of(data: DataSource) -> int:
@@ -54,7 +75,9 @@ class BlockReader:
     """Hands out a data source block by block. A block of a file is overwritten by the next one."""
 
     def __init__(self, data: DataSource, scratch: bytearray) -> None:
-        self._pieces = [piece for piece in _pieces(data) if _piece_length(piece)]
+        self._pieces: list[Piece | _Flow] = [
+            piece for piece in _pieces(data) if _piece_length(piece)
+        ]
         self._pieces.reverse()
         self._scratch = memoryview(scratch)
         self._scratch_taken = False
@@ -68,8 +91,12 @@ class BlockReader:
         self._scratch_taken = False
 
     def next_block(self) -> memoryview:
-        """The next bytes, never none; DataSourceFailed when a file does not have them."""
+        """The next bytes, never none; DataSourceFailed when their source does not have them."""
         piece = self._pieces.pop()
+        if isinstance(piece, Stream):
+            piece = _Flow(piece.begin(), piece.length)
+        if isinstance(piece, _Flow):
+            return self._next_of(piece)
         if not isinstance(piece, FileSlice):
             return memoryview(piece).cast("B")
         self._scratch_taken = True
@@ -79,6 +106,18 @@ class BlockReader:
             rest = FileSlice(piece.fd, piece.offset + count, piece.length - count)
             self._pieces.append(rest)
         return wanted[:count]
+
+    def _next_of(self, flow: _Flow) -> memoryview:
+        try:
+            block = memoryview(next(flow.blocks, b"")).cast("B")
+        except OSError as error:
+            raise DataSourceFailed(f"the object cannot be read: {error.strerror}") from error
+        if not 0 < len(block) <= flow.length:
+            raise DataSourceFailed("the object has another length than it had")
+        flow.length -= len(block)
+        if flow.length:
+            self._pieces.append(flow)
+        return block
 
 
 def _read(piece: FileSlice, into: memoryview) -> int:
@@ -91,13 +130,13 @@ def _read(piece: FileSlice, into: memoryview) -> int:
     return count
 
 
-def _pieces(data: DataSource) -> Sequence[Buffer | FileSlice]:
-    if isinstance(data, bytes | bytearray | memoryview | FileSlice):
+def _pieces(data: DataSource) -> Sequence[Piece]:
+    if isinstance(data, bytes | bytearray | memoryview | FileSlice | Stream):
         return (data,)
     return data
 
 
-def _piece_length(piece: Buffer | FileSlice) -> int:
-    if isinstance(piece, FileSlice):
+def _piece_length(piece: Piece) -> int:
+    if isinstance(piece, FileSlice | Stream):
         return piece.length
     return piece.nbytes if isinstance(piece, memoryview) else len(piece)

@@ -15,7 +15,7 @@ from typing import Self
 import obstore
 from obstore.store import S3Store as Client
 
-from router.store.port import Bytes
+from router.store.port import Bytes, LocalFile
 from router.store.s3_errors import translated
 
 READ_BLOCK = 4 << 20
@@ -35,7 +35,7 @@ class RemoteFile:
         self._key = key
         self._readers = readers
         self._temporary = temporary
-        self._fd = -1
+        self._copy: LocalFile | None = None
         self._first, self.size = self._begin(max(1, ahead))
 
     def _begin(self, ahead: int) -> tuple[memoryview, int]:
@@ -51,9 +51,9 @@ class RemoteFile:
 
     @property
     def fd(self) -> int:
-        if self._fd < 0:
-            self._fd = self._fetch_whole()
-        return self._fd
+        if self._copy is None:
+            self._copy = self._fetch_whole()
+        return self._copy.fd
 
     def fileno(self) -> int:
         return self.fd
@@ -62,11 +62,16 @@ class RemoteFile:
         end = min(offset + length, self.size)
         if offset >= end:
             return b""
+        if self._copy is not None:
+            return self._copy.read_at(offset, length)
         if end <= len(self._first):
             return bytes(self._first[offset:end])
         return bytes(self._range(offset, end))
 
     def blocks(self, offset: int, length: int) -> Iterator[Bytes]:
+        if self._copy is not None:
+            yield from self._copy.blocks(offset, length)
+            return
         end = min(offset + length, self.size)
         if offset < (known := min(len(self._first), end)):
             upcoming = self._upcoming(known, end)
@@ -90,17 +95,16 @@ class RemoteFile:
             data = obstore.get_range(self._client, self._key, start=start, end=end)
         return memoryview(data).cast("B")
 
-    def _fetch_whole(self) -> int:
+    def _fetch_whole(self) -> LocalFile:
         with tempfile.TemporaryFile(dir=self._temporary) as file:
             for block in self.blocks(0, self.size):
                 file.write(block)
             file.flush()
-            return os.dup(file.fileno())
+            return LocalFile(os.dup(file.fileno()))
 
     def close(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        if self._copy is not None:
+            self._copy.close()
 
     def __enter__(self) -> Self:
         return self
