@@ -35,6 +35,7 @@ from router.config_values import (
     Duration,
     DurationOrZero,
     ExistingFile,
+    HistoryTime,
     Host,
     LedgerUrl,
     ListeningPort,
@@ -173,6 +174,9 @@ class Retention(Settings):
     """How long objects are kept that nobody is owed any more."""
 
     delivered: DurationOrZero = Field(86400.0, description="after the last delivery has ended")
+    history: Annotated[HistoryTime | None, OrOff()] = Field(
+        90 * 86400.0, description="what became of them, after that; `off`: for ever"
+    )
 
 
 class Loops(Settings):

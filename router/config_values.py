@@ -209,6 +209,13 @@ DurationOrZero = Annotated[
     Field(ge=0, le=_TEN_YEARS),
     WithJsonSchema(_DURATION_SCHEMA),
 ]
+#: Seconds; long enough that a deleted file which a power cut brings back is known to be old.
+HistoryTime = Annotated[
+    float,
+    BeforeValidator(parse_duration),
+    Field(ge=3600, le=_TEN_YEARS),
+    WithJsonSchema(_DURATION_SCHEMA),
+]
 #: Bytes.
 Size = Annotated[int, BeforeValidator(parse_size), Field(ge=0), WithJsonSchema(_SIZE_SCHEMA)]
 Name = Annotated[str, AfterValidator(check_name)]

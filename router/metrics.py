@@ -83,6 +83,10 @@ OBJECTS_FORGOTTEN = Counter(
     "dicom_router_objects_forgotten_total",
     "Objects deleted from the store after their retention.",
 )
+HISTORIES_ENDED = Counter(
+    "dicom_router_histories_ended_total",
+    "Objects whose rows were dropped after the time that the history is kept.",
+)
 DELIVERIES = Counter(
     "dicom_router_deliveries_total",
     "Attempts to deliver, by outcome.",

@@ -10,6 +10,7 @@ of a transaction, so that several questions share one.
 from router.ledger import (
     deliveries,
     destinations,
+    history,
     leases,
     objects,
     queries,
@@ -54,6 +55,7 @@ __all__ = [
     "StoredObject",
     "deliveries",
     "destinations",
+    "history",
     "leases",
     "objects",
     "queries",

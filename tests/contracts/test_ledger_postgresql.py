@@ -14,6 +14,7 @@ from router.ledger import (
     LedgerRefused,
     LedgerUnavailable,
     destinations,
+    history,
     objects,
 )
 from router.ledger.models import DESTINATIONS
@@ -286,3 +287,15 @@ def test_whatever_happens_to_the_server_is_only_ever_unavailability(own_postgres
     with ledger.read() as conn:
         assert len(objects.by_ids(conn, sorted(confirmed))) == len(confirmed)
     ledger.dispose()
+
+
+def test_two_that_end_histories_at_once_share_the_work(ledger: Ledger, story):
+    ids = story.owe("pacs", count=4)
+    story.end(story.lease("pacs"))
+    with ledger.write() as conn:
+        objects.mark_forgotten(conn, ids)
+    with ledger.write() as one, ledger.write() as two:
+        assert history.end(one, -1, 2) == 2
+        assert history.end(two, -1, 500) == 2
+    with ledger.read() as conn:
+        assert objects.by_ids(conn, ids) == []
