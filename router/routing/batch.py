@@ -33,7 +33,7 @@ from router.ledger import (
 from router.logs import get_logger
 from router.routing.derive import write_derived
 from router.routing.headers import Header, identifiers, open_header
-from router.store import Spool
+from router.store import Spool, StoreUnavailable
 from rules.edits import EditFailed, apply_edits
 from rules.encoded import MalformedDataSet
 from rules.recording import Recording
@@ -123,13 +123,17 @@ class Routing:
     def _decide_all(
         self, batch: Sequence[StoredObject], table: RouteTable, looping: Container[str]
     ) -> list[RoutingResult]:
-        """A result for each object but those for whose edited copies the disk has no room."""
+        """A result for each object but those for whose edited copies the disk has no room, and
+        those that the store is away for: they stay received, and nobody is to blame."""
         results: list[RoutingResult] = []
         without_room = 0
         try:
             for stored in batch:
                 try:
                     results.append(self._route_one(stored, table, looping=stored.id in looping))
+                except StoreUnavailable as error:
+                    log.warning("store away; the sweep rings again", reason=error.strerror)
+                    break
                 except OSError as error:
                     if error.errno not in _NO_ROOM:
                         raise
@@ -169,7 +173,10 @@ class Routing:
     def _unmake(self, derived: Iterable[str]) -> None:
         """Delete derived objects that are in nobody's books."""
         ids = list(derived)
-        self._spool.store.delete(ids)
+        try:
+            self._spool.store.delete(ids)
+        except StoreUnavailable as error:
+            log.warning("copies left for the conductor to find", reason=error.strerror)
         self._spool.settled(ids)
 
     def _looping(self, connection: Connection, batch: Sequence[StoredObject]) -> frozenset[str]:
@@ -262,8 +269,8 @@ class Routing:
             return stored.id
         if dispatch.edits_key not in derived:
             record = _recording(stored) if dispatch.record else None
-            edited = apply_edits(dispatch.edits, header.data_set, record=record)
-            derived[dispatch.edits_key] = write_derived(self._spool, header.data_set, edited)
+            edited = apply_edits(dispatch.edits, header.editable, record=record)
+            derived[dispatch.edits_key] = write_derived(self._spool, header.editable, edited)
         return derived[dispatch.edits_key].id
 
     def _unrouted(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager, suppress
 
 from router.ledger import Identifiers, StoredObject
+from router.routing.partial import FIRST, read_partial
 from router.store import Store, StoredFile
 from rules.encoded import EncodedDataSet, MalformedDataSet
 from rules.facts import Facts, FileFacts, SourceFacts
@@ -26,37 +26,60 @@ _UID_LENGTH = 64
 _TEXT_LENGTH = 64
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
-    """A stored object's data set, readable as far as it is not damaged, and its facts."""
+    """A stored object's data set, readable as far as it is not damaged, and its facts.
 
-    data_set: EncodedDataSet
-    facts: Facts
+    Of an object in a store elsewhere `data_set` has no pixels and nothing that lies behind
+    encapsulated ones; `editable` has all, and fetches it if need be.
+    """
+
+    def __init__(self, file: StoredFile, stored: StoredObject, open_until: ExitStack) -> None:
+        self._file = file
+        self._stored = stored
+        self._open_until = open_until
+        self._whole: EncodedDataSet | None = None
+        self.data_set = self._partial() or self.editable
+        self.facts = _facts(self.data_set, stored)
+
+    @property
+    def editable(self) -> EncodedDataSet:
+        """The data set to apply edits to. OSError if the store does not give it."""
+        if self._whole is None:
+            self._file.read_at(0, _READ_AHEAD)
+            self._whole = self._read(mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ))
+        return self._whole
+
+    def _partial(self) -> EncodedDataSet | None:
+        if self._file.is_local:
+            return None
+        stored = self._stored
+        partial = read_partial(self._file, stored.transfer_syntax_uid, stored.data_set_offset)
+        if partial is None:
+            return None
+        data_set = self._read(partial.content)
+        if partial.encapsulated_at is not None:
+            data_set.root.ends[partial.encapsulated_at] = self._file.size
+        return data_set
+
+    def _read(self, content: mmap.mmap) -> EncodedDataSet:
+        self._open_until.callback(_unmap, content)
+        stored = self._stored
+        return EncodedDataSet.read(
+            content, stored.transfer_syntax_uid, offset=stored.data_set_offset
+        )
 
 
 @contextmanager
 def open_header(store: Store, stored: StoredObject) -> Iterator[Header]:
     """Map the file and present it to the rules. OSError if the store does not have it."""
-    with store.open(stored.id) as file, _mapped(file) as content:
-        data_set = EncodedDataSet.read(
-            content, stored.transfer_syntax_uid, offset=stored.data_set_offset
-        )
-        try:
-            yield Header(data_set=data_set, facts=_facts(data_set, stored))
-        finally:
-            data_set.close()
+    with store.open(stored.id, ahead=FIRST) as file, ExitStack() as open_until:
+        yield Header(file, stored, open_until)
 
 
-@contextmanager
-def _mapped(file: StoredFile) -> Iterator[mmap.mmap]:
-    file.read_at(0, _READ_AHEAD)
-    content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    try:
-        yield content
-    finally:
-        # An error on its way up still has views in its traceback: the last of them unmaps it.
-        with suppress(BufferError):
-            content.close()
+def _unmap(content: mmap.mmap) -> None:
+    # An error on its way up still has views in its traceback: the last of them unmaps it.
+    with suppress(BufferError):
+        content.close()
 
 
 def _facts(data_set: EncodedDataSet, stored: StoredObject) -> Facts:

@@ -21,6 +21,8 @@ from router.store.s3_errors import translated
 READ_BLOCK = 4 << 20
 """Bytes of one request. While a block is sent the next one is fetched: a reader holds two, and
 most objects are read by a single request."""
+IN_MEMORY = 16 << 20
+"""An object that must be had whole, on this machine, takes memory up to here, then the disk."""
 
 
 class RemoteFile:
@@ -96,11 +98,19 @@ class RemoteFile:
         return memoryview(data).cast("B")
 
     def _fetch_whole(self) -> LocalFile:
-        with tempfile.TemporaryFile(dir=self._temporary) as file:
-            for block in self.blocks(0, self.size):
-                file.write(block)
-            file.flush()
-            return LocalFile(os.dup(file.fileno()))
+        if self.size <= IN_MEMORY:
+            fd = os.memfd_create("fetched", os.MFD_CLOEXEC)
+        else:
+            with tempfile.TemporaryFile(dir=self._temporary) as file:
+                fd = os.dup(file.fileno())
+        try:
+            with os.fdopen(os.dup(fd), "wb") as file:
+                for block in self.blocks(0, self.size):
+                    file.write(block)
+            return LocalFile(fd)
+        except BaseException:
+            os.close(fd)
+            raise
 
     def close(self) -> None:
         if self._copy is not None:
