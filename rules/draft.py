@@ -15,7 +15,13 @@ from rules.encoded import EncodedDataSet, Piece, Slice, charset_of
 from rules.encoded_forms import UNDEFINED, sequence_form
 from rules.encoded_level import PIXELS, Element, Level
 from rules.encoded_values import is_creator, is_legible, private_vr, standard_vr, values_of
-from rules.encoded_writing import Unfit, encode_element, encode_item, encode_value
+from rules.encoded_writing import (
+    BeyondCharacterSet,
+    Unfit,
+    encode_element,
+    encode_item,
+    encode_value,
+)
 from rules.tags import Tag, TagPattern
 
 SIGNATURES = (0x4FFE0001, 0xFFFAFFFA)
@@ -25,6 +31,10 @@ VITAL = frozenset({0x00080005, 0x00080016, 0x00080018, 0x0020000D, 0x0020000E})
 
 class EditFailed(Exception):
     """An edit that cannot be carried out: the object is held. Names attributes, never values."""
+
+
+class NeedsUnicode(EditFailed):
+    """A text that the object's character set cannot hold; in Unicode the edit can be done."""
 
 
 class Value(NamedTuple):
@@ -46,15 +56,22 @@ class Cut(NamedTuple):
 class Draft:
     """Changes to one level. Items that were asked for have drafts of their own."""
 
-    __slots__ = ("_appended", "_items", "_written", "charset", "data_set", "level")
+    __slots__ = (
+        "_added", "_items", "_recoded", "_written", "charset", "data_set", "is_new", "level",
+    )  # fmt: skip
 
-    def __init__(self, data_set: EncodedDataSet, level: Level, charset: CharacterSet) -> None:
+    def __init__(
+        self, data_set: EncodedDataSet, level: Level, charset: CharacterSet, *, is_new: bool = False
+    ) -> None:
         self.data_set = data_set
         self.level = level
         self.charset = charset
+        self.is_new = is_new
+        """An item that the source does not have."""
         self._written: dict[int, Value | None] = {}
+        self._recoded: set[int] = set()
         self._items: dict[int, list[Draft]] = {}
-        self._appended: dict[int, bytes] = {}
+        self._added: dict[int, list[Draft]] = {}
 
     def at(self, steps: tuple[Tag, ...]) -> Iterator[Draft]:
         """This draft, or those of all items that the steps of a path lead to."""
@@ -66,7 +83,10 @@ class Draft:
             yield from item.at(steps[1:])
 
     def items(self, tag: int) -> list[Draft]:
-        """Drafts of the items of a sequence; none where there is no sequence."""
+        """Drafts of the items of a sequence, new ones too; none where there is no sequence."""
+        return [*self._there(tag), *self._added.get(tag, ())]
+
+    def _there(self, tag: int) -> list[Draft]:
         element = self.level.find(tag)
         if tag in self._written or element is None:
             return []
@@ -89,6 +109,11 @@ class Draft:
             if in_group and value and value.data.decode("latin-1").strip() == tag.creator:
                 return tag.group << 16 | (number & 0xFF) << 8 | tag.element
         return None
+
+    def claim(self, tag: Tag) -> int:
+        """The same; where it is none, in a block that is reserved now."""
+        number = self.number(tag)
+        return self._reserve(tag) if number is None else number
 
     def current(self, tag: Tag) -> Value | None:
         """The value as it is after the edits so far."""
@@ -113,18 +138,26 @@ class Draft:
 
     def write_text(self, tag: Tag, text: str) -> None:
         """Set the element, reserving a private block where its creator has none here."""
-        number = self.number(tag)
-        if number is None:
-            number = self._reserve(tag)
+        number = self.claim(tag)
         vr = self.vr_for(tag, number)
         try:
             self.write(number, Value(vr, encode_value(vr, text, self.level.form, self.charset)))
+        except BeyondCharacterSet as unfit:
+            raise NeedsUnicode(f"{tag}: {unfit}") from None
         except Unfit as unfit:
             raise EditFailed(f"{tag}: {unfit}") from None
+
+    def recode(self, number: int, value: Value) -> None:
+        """Set the element to the same text in other bytes."""
+        self.write(number, value)
+        self._recoded.add(number)
 
     def write(self, number: int, value: Value) -> None:
         """Set the element to an encoded value. One that is there already changes nothing."""
         self._items.pop(number, None)
+        if number in self._recoded and value == self._written.get(number):
+            return
+        self._recoded.discard(number)
         element = self.level.find(number)
         self._written[number] = value
         if element is None:
@@ -144,30 +177,53 @@ class Draft:
     def remove(self, tag: Tag) -> None:
         number = self.number(tag)
         if number is not None:
-            self._remove(number)
+            self.remove_number(number)
 
     def remove_matching(self, pattern: TagPattern) -> None:
         """Take out what matches at this level and below; EditFailed for what an object needs."""
         self.level.complete_with_pixels()
-        for number in [*self.level.entries, *self._written]:
+        for number in self.numbers():
             if pattern.matches(number):
-                if self.level.depth == 0 and (number in VITAL or 0 <= number - PIXELS <= 8):
+                if self.is_root and (number in VITAL or 0 <= number - PIXELS <= 8):
                     raise EditFailed(f"{pattern} takes out what an object cannot be without")
-                self._remove(number)
-        for number in list(self.level.entries):
+                self.remove_number(number)
+        for number in self.numbers():
             for item in self.items(number):
                 item.remove_matching(pattern)
 
-    def append_item(self, tag: int, body: bytes) -> None:
-        """Put a new item at the end of a sequence, which is made if it is not there."""
-        form = self.level.form
-        element = self.level.find(tag) if self._written.get(tag, tag) is not None else None
-        if element is None:
-            self._written[tag] = Value("SQ", encode_item(body, form))
-        elif element.vr not in (None, b"SQ"):
+    @property
+    def is_root(self) -> bool:
+        return self.level.depth == 0 and not self.is_new
+
+    def numbers(self) -> list[int]:
+        """The tags that are at this level now, as far as it has been read."""
+        gone = {tag for tag, value in self._written.items() if value is None}
+        return sorted({*self.level.entries, *self._written, *self._added} - (gone - {*self._added}))
+
+    def every(self) -> Iterator[tuple[Draft, int, str]]:
+        """Every element at this level and below with its VR; sequences after their items."""
+        self.level.complete()
+        for number in self.numbers():
+            for item in self.items(number):
+                yield from item.every()
+            yield self, number, self.vr_at(number)
+
+    def vr_at(self, number: int) -> str:
+        """The VR of an element that is there."""
+        value = self.current(Tag(number >> 16, number & 0xFFFF))
+        return "SQ" if value is None else value.vr
+
+    def append(self, tag: int, body: bytes = b"") -> Draft:
+        """A new item, with these elements or empty, at the end of a sequence, which is made if it
+        is not there."""
+        replaced = tag in self._written
+        element = None if replaced else self.level.find(tag)
+        if element is not None and element.vr not in (None, b"SQ"):
             raise EditFailed(f"{tag >> 16:04X},{tag & 0xFFFF:04X} is not written as a sequence")
-        else:
-            self._appended[tag] = encode_item(body, form)
+        level = Level(body, 0, len(body), self.level.form, depth=self.level.depth + 1)
+        item = Draft(self.data_set, level, self.charset, is_new=True)
+        self._added.setdefault(tag, []).append(item)
+        return item
 
     def drop_signatures(self) -> None:
         """Take out the digital signatures of each level that changed: they sign what is not there
@@ -178,12 +234,17 @@ class Draft:
         if any(map(_can_be_signed, self.changed())):
             for tag in SIGNATURES:
                 if tag in self.level.entries or self.level.holds_later(tag):
-                    self._remove(tag)
+                    self.remove_number(tag)
 
     def changed(self) -> list[int]:
         """The tags at this level that are not as in the source."""
         below = [tag for tag, items in self._items.items() if any(map(Draft.changed, items))]
-        return sorted({*self._written, *below, *self._appended})
+        return sorted({*self._written, *below, *self._added})
+
+    def edited(self) -> list[int]:
+        """The same without texts that are only written in other bytes."""
+        below = [tag for tag, items in self._items.items() if any(map(Draft.edited, items))]
+        return sorted(({*self._written} - self._recoded) | {*below, *self._added})
 
     def pieces(self) -> Iterator[Piece]:
         """The level, from its first element to its last, with its changes."""
@@ -219,9 +280,11 @@ class Draft:
         return sorted(cuts)
 
     def _encoded(self, tag: int) -> bytes:
-        if tag not in self._written:
+        if tag in self.level.entries and tag not in self._written:
             return self._encoded_sequence(Element._make(self.level.entries[tag]), tag)
-        value = self._written[tag]
+        value = self._written.get(tag)
+        if tag in self._added:
+            value = Value("SQ", b"".join([item._encoded_item() for item in self._added[tag]]))
         if value is None:
             return b""
         try:
@@ -237,7 +300,7 @@ class Draft:
             content = b"".join([item._encoded_item() for item in self._items[tag]])
         else:
             content = self._source(element.value, element.stop)
-        content += self._appended.get(tag, b"")
+        content += b"".join([item._encoded_item() for item in self._added.get(tag, ())])
         if element.is_undefined:
             end = self._source(element.stop, element.end)
             return self._source(element.start, element.value) + content + end
@@ -248,22 +311,30 @@ class Draft:
 
     def _encoded_item(self) -> bytes:
         level = self.level
+        if self.is_new:
+            return encode_item(self._joined(), level.form)
         if not self.changed():
             return self._source(level.start - 8, level.end)
-        body = b"".join(
-            piece
-            if isinstance(piece, bytes)
-            else self._source(piece.offset, piece.offset + piece.length)
-            for piece in self.pieces()
-        )
+        body = self._joined()
         if not level.is_defined:
             head = self._source(level.start - 8, level.start)
             return head + body + self._source(level.position, level.end)
         head = self._source(level.start - 8, level.start - 4)
         return head + level.form.number.pack(len(body)) + body
 
-    def _remove(self, number: int) -> None:
+    def _joined(self) -> bytes:
+        return b"".join(
+            piece
+            if isinstance(piece, bytes)
+            else self._source(piece.offset, piece.offset + piece.length)
+            for piece in self.pieces()
+        )
+
+    def remove_number(self, number: int) -> None:
+        """Take out an element with all that is in it."""
         self._items.pop(number, None)
+        self._added.pop(number, None)
+        self._recoded.discard(number)
         if self.level.find(number) is None:
             self._written.pop(number, None)
         else:
@@ -271,7 +342,7 @@ class Draft:
 
     def _reserve(self, tag: Tag) -> int:
         """Reserve the first free block of the group (PS3.5 7.8.1)."""
-        taken = {*self.level.entries, *self._written}
+        taken = {*self.level.entries, *self._written, *self._added}
         for block in range(0x10, 0x100):
             number = tag.group << 16 | block
             if number not in taken:

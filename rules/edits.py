@@ -11,7 +11,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias, assert_never
 
-from rules.draft import Draft, EditFailed
+from rules.draft import Draft, EditFailed, NeedsUnicode
+from rules.editing_keyed import hash_values, renumber, shift_dates
+from rules.editing_structure import add_item, keep_only, remove
+from rules.editing_text import affix, change_text, copy_text, look_up, rendered, set_text
+from rules.edits_keyed import Hash, NewUid, ShiftDates
+from rules.edits_lookup import Lookup, Map
 from rules.edits_pixels import Burn, TransferSyntax
 from rules.edits_schema import (
     Copy,
@@ -19,7 +24,6 @@ from rules.edits_schema import (
     Lower,
     Move,
     Prefix,
-    Remove,
     Replace,
     Set,
     SetIfMissing,
@@ -27,11 +31,12 @@ from rules.edits_schema import (
     Suffix,
     Upper,
 )
+from rules.edits_structure import AddItem, Charset, KeepOnly, Remove
 from rules.encoded import EncodedDataSet, Piece
 from rules.encoded_forms import DEFLATED
+from rules.recoding import to_unicode
 from rules.recording import Recording, record_originals
-from rules.tags import AttributePath, Tag, TagPattern
-from rules.templates import Template
+from rules.tags import Tag
 
 __all__ = ["EditFailed", "Edited", "PixelEdit", "Recording", "apply_edits"]
 
@@ -61,17 +66,19 @@ def apply_edits(
     """The data set with the edits done in order, each seeing what those before it did.
 
     EditFailed where one cannot be carried out, MalformedDataSet where the header makes no sense.
+    A text that the object's character set cannot hold brings the whole object into Unicode.
     Digital signatures do not outlast a change of what they may sign.
     With a Recording, the previous values go into the Original Attributes Sequence.
     """
     data_set.root.complete()
-    draft = Draft(data_set, data_set.root, data_set.charset)
-    for edit in edits:
-        _apply(edit, draft)
+    try:
+        draft = _edited(edits, data_set, in_unicode=any(isinstance(e, Charset) for e in edits))
+    except NeedsUnicode:
+        draft = _edited(edits, data_set, in_unicode=True)
     draft.drop_signatures()
     changed = draft.changed()
     if record is not None and changed:
-        record_originals(draft, record, changed)
+        record_originals(draft, record, draft.edited())
     return Edited(
         pieces=_pieces(draft, data_set),
         sop_class_uid=_uid(draft, _SOP_CLASS_UID),
@@ -82,88 +89,63 @@ def apply_edits(
     )
 
 
+def _edited(edits: Sequence[Edit], data_set: EncodedDataSet, *, in_unicode: bool) -> Draft:
+    draft = Draft(data_set, data_set.root, data_set.charset)
+    if in_unicode:
+        to_unicode(draft)
+    for edit in edits:
+        _apply(edit, draft)
+    return draft
+
+
 def _apply(edit: Edit, draft: Draft) -> None:
     match edit:
         case Set() | SetIfMissing():
+            only_missing = isinstance(edit, SetIfMissing)
             for path, template in edit.values.items():
-                _set(draft, path, template, only_missing=isinstance(edit, SetIfMissing))
+                set_text(draft, path, template, only_missing=only_missing)
         case Prefix() | Suffix():
             for path, template in edit.values.items():
-                _affix(draft, path, template, before=isinstance(edit, Prefix))
+                affix(draft, path, template, before=isinstance(edit, Prefix))
+        case Copy() | Move():
+            copy_text(draft, edit.ends.source, edit.ends.target)
+            if isinstance(edit, Move):
+                remove(draft, edit.ends.source)
+        case Replace():
+            change_text(draft, (edit.replacement.tag,), edit.replacement.apply)
+        case Upper() | Lower() | Strip():
+            change_text(draft, edit.paths, _LETTERS[type(edit)])
+        case Lookup() | Map():
+            look_up(draft, edit.replacing, edit.replacing.rows)
+        case Charset() | TransferSyntax() | Burn():
+            pass  # done before all others, or by the caller after them
+        case _:
+            _apply_to_structure(edit, draft)
+
+
+def _apply_to_structure(
+    edit: Remove | KeepOnly | AddItem | Hash | NewUid | ShiftDates, draft: Draft
+) -> None:
+    match edit:
         case Remove():
             for target in edit.targets:
-                _remove(draft, target)
-        case Copy():
-            _copy(draft, edit.ends.source, edit.ends.target)
-        case Move():
-            _copy(draft, edit.ends.source, edit.ends.target)
-            draft.remove(edit.ends.source.tag)
-        case Replace():
-            _change(draft, (edit.replacement.tag,), edit.replacement.apply)
-        case Upper() | Lower() | Strip():
-            _change(draft, edit.paths, _LETTERS[type(edit)])
-        case TransferSyntax() | Burn():
-            pass  # the caller's, after all others
+                remove(draft, target)
+        case KeepOnly():
+            keep_only(draft, edit.targets)
+        case AddItem():
+            adding = edit.adding
+            add_item(draft, adding.to, adding.item, lambda text: rendered(draft, text))
+        case Hash():
+            hash_values(draft, edit.hashing)
+        case NewUid():
+            renumber(draft, edit.renumbering)
+        case ShiftDates():
+            shift_dates(draft, edit.shifting)
         case _:
             assert_never(edit)
 
 
 _LETTERS: dict[type, Callable[[str], str]] = {Upper: str.upper, Lower: str.lower, Strip: str.strip}
-
-
-def _set(draft: Draft, path: AttributePath, template: Template, *, only_missing: bool) -> None:
-    text = _rendered(draft, template)
-    for level in draft.at(path.steps[:-1]):
-        current = level.current(path.tag) if only_missing else None
-        if current is None or not current.data.strip(b" \0"):
-            level.write_text(path.tag, text)
-
-
-def _remove(draft: Draft, target: AttributePath | TagPattern) -> None:
-    if isinstance(target, TagPattern):
-        draft.remove_matching(target)
-        return
-    for level in draft.at(target.steps[:-1]):
-        level.remove(target.tag)
-
-
-def _copy(draft: Draft, source: AttributePath, target: AttributePath) -> None:
-    value = draft.current(source.tag)
-    if value is None:
-        raise EditFailed(f"{source} is absent")
-    number = draft.number(target.tag)
-    if number is not None and value.vr == draft.vr_for(target.tag, number):
-        draft.write(number, value)
-    else:
-        draft.write_text(target.tag, "\\".join(draft.values(source.tag) or ()))
-
-
-def _affix(draft: Draft, path: AttributePath, template: Template, *, before: bool) -> None:
-    text = _rendered(draft, template)
-    _change(draft, (path,), lambda value: text + value if before else value + text)
-
-
-def _change(draft: Draft, paths: Sequence[AttributePath], change: Callable[[str], str]) -> None:
-    """Every value that is not empty becomes what `change` makes of it."""
-    for path in paths:
-        for level in draft.at(path.steps[:-1]):
-            values = level.values(path.tag)
-            if values:
-                changed = [change(value) if value else value for value in values]
-                level.write_text(path.tag, "\\".join(changed))
-
-
-def _rendered(draft: Draft, template: Template) -> str:
-    return template.render(lambda path: _field(draft, path))
-
-
-def _field(draft: Draft, path: AttributePath) -> str:
-    """What a field of a template stands for; of several items their values, one after another."""
-    found = [level.values(path.tag) for level in draft.at(path.steps[:-1])]
-    present = [values for values in found if values is not None]
-    if not present:
-        raise EditFailed(f"{path} is absent")
-    return "\\".join(value for values in present for value in values)
 
 
 def _uid(draft: Draft, tag: Tag) -> str:

@@ -18,103 +18,27 @@ from pydantic import (
     BeforeValidator,
     Discriminator,
     Field,
-    PlainSerializer,
-    PlainValidator,
     PrivateAttr,
     Tag,
-    WithJsonSchema,
     model_validator,
 )
-from pydicom.config import RAISE
-from pydicom.valuerep import validate_value
 
 from rules.documents import Section
+from rules.edit_values import (
+    OPAQUE,
+    Assignments,
+    Paths,
+    ReadablePath,
+    WritablePath,
+    check_values,
+    removable,
+)
+from rules.edits_keyed import Hash, NewUid, ShiftDates
+from rules.edits_lookup import Lookup, Map
 from rules.edits_pixels import Burn, TransferSyntax
-from rules.encoded_values import NUMBERS, SINGLE, standard_vr
-from rules.encoded_writing import Unfit, pack_numbers
+from rules.edits_structure import AddItem, Charset, KeepOnly, Remove
 from rules.patterns import Pattern, Substitution, compile_pattern, parse_substitution
 from rules.problems import Mistake, suggest
-from rules.tags import AttributePath, TagPattern, parse_path, parse_pattern
-from rules.templates import Template, parse_template
-
-KEPT = frozenset({"SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"})
-OPAQUE = frozenset({"OB", "OW", "OF", "OD", "OL", "OV", "UN", "SQ", "AT"})
-PIXELS = 0x7FE00008  # from Float Pixel Data on, nothing is header any more
-CHARACTER_SET = 0x00080005
-RANGES = {
-    "US": (0, 2**16 - 1),
-    "SS": (-(2**15), 2**15 - 1),
-    "UL": (0, 2**32 - 1),
-    "SL": (-(2**31), 2**31 - 1),
-    "UV": (0, 2**64 - 1),
-    "SV": (-(2**63), 2**63 - 1),
-}
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise Mistake("expected text")
-    return value
-
-
-def _editable(text: object) -> AttributePath:
-    path = parse_path(_text(text))
-    number = path.steps[0].number
-    if number >> 16 <= 0x0002:
-        raise Mistake(f"{path} belongs to the file or the message, not to the object")
-    if number >= PIXELS:
-        raise Mistake(f"{path} is pixel data or comes after it: edits change the header")
-    return path
-
-
-def _writable(text: object) -> AttributePath:
-    path = _editable(text)
-    if path.tag.number == CHARACTER_SET:
-        raise Mistake("changing the name of the character set would garble the texts written in it")
-    if path.vr in OPAQUE:
-        raise Mistake(f"{path} holds no text (its VR is {path.vr}): it can only be removed")
-    if path.tag.element == 0 and path.tag.creator is None:
-        raise Mistake(f"{path} is a group length: the router computes it")
-    return path
-
-
-def _removable(text: object) -> AttributePath | TagPattern:
-    target = parse_pattern(_text(text))
-    if isinstance(target, TagPattern):
-        return target
-    path = _editable(text)
-    if str(path) in KEPT:
-        raise Mistake(f"an object without {path} is not valid: {path} cannot be removed")
-    if path.tag.number == CHARACTER_SET:
-        raise Mistake("without its character set the object's texts could not be read")
-    return path
-
-
-def _template(value: object) -> Template:
-    if isinstance(value, list):
-        value = "\\".join(_text(item) for item in value)
-    if value is None:
-        raise Mistake('a text is missing; write "" for an empty value')
-    return parse_template(_text(value))
-
-
-def _several(value: object) -> object:
-    return [value] if isinstance(value, str) else value
-
-
-_AS_TEXT = PlainSerializer(str, return_type=str)
-_TEXT_SCHEMA = WithJsonSchema({"type": "string"})
-
-WritablePath = Annotated[AttributePath, PlainValidator(_writable), _AS_TEXT, _TEXT_SCHEMA]
-ReadablePath = Annotated[
-    AttributePath, PlainValidator(lambda text: parse_path(_text(text))), _AS_TEXT, _TEXT_SCHEMA
-]
-Removable = Annotated[
-    AttributePath | TagPattern, PlainValidator(_removable), _AS_TEXT, _TEXT_SCHEMA
-]
-TemplateText = Annotated[Template, PlainValidator(_template), _AS_TEXT, _TEXT_SCHEMA]
-Assignments = Annotated[Mapping[WritablePath, TemplateText], Field(min_length=1)]
-Paths = Annotated[tuple[WritablePath, ...], BeforeValidator(_several), Field(min_length=1)]
 
 
 class Set(Section):
@@ -125,7 +49,7 @@ class Set(Section):
 
     @model_validator(mode="after")
     def _fitting(self) -> Set:
-        _check_values("set", self.values)
+        check_values("set", self.values)
         return self
 
 
@@ -136,29 +60,19 @@ class SetIfMissing(Section):
 
     @model_validator(mode="after")
     def _fitting(self) -> SetIfMissing:
-        _check_values("set_if_missing", self.values)
+        check_values("set_if_missing", self.values)
         return self
 
 
-class Remove(Section):
-    """Take these attributes out: a path where it points, a pattern at every level."""
-
-    targets: Annotated[tuple[Removable, ...], BeforeValidator(_several), Field(min_length=1)] = (
-        Field(alias="remove")
-    )
-
-
 class FromTo(Section):
-    """Both ends are at the top level of the object."""
+    """Of a nested source, the values of all items one after another; a nested target is written in
+    every item."""
 
     source: ReadablePath = Field(alias="from")
     target: WritablePath = Field(alias="to")
 
     @model_validator(mode="after")
-    def _top_level(self) -> FromTo:
-        for key, path in (("from", self.source), ("to", self.target)):
-            if path.is_nested:
-                raise Mistake("copy and move work on the object itself, not in items", at=(key,))
+    def _two_ends(self) -> FromTo:
         if self.source.vr in OPAQUE:
             raise Mistake(f"{self.source} holds no text (its VR is {self.source.vr})", at=("from",))
         if self.source == self.target:
@@ -180,7 +94,7 @@ class Move(Section):
     @model_validator(mode="after")
     def _leaves_a_valid_object(self) -> Move:
         try:
-            _removable(str(self.ends.source))
+            removable(str(self.ends.source))
         except Mistake as mistake:
             raise Mistake(str(mistake), at=("move", "from")) from None
         return self
@@ -247,6 +161,7 @@ EDITS: dict[str, type[Section]] = {
     "set": Set,
     "set_if_missing": SetIfMissing,
     "remove": Remove,
+    "keep_only": KeepOnly,
     "copy": Copy,
     "move": Move,
     "prefix": Prefix,
@@ -255,6 +170,13 @@ EDITS: dict[str, type[Section]] = {
     "upper": Upper,
     "lower": Lower,
     "strip": Strip,
+    "lookup": Lookup,
+    "map": Map,
+    "hash": Hash,
+    "shift_dates": ShiftDates,
+    "new_uid": NewUid,
+    "add_item": AddItem,
+    "charset": Charset,
     "transfer_syntax": TransferSyntax,
     "burn": Burn,
 }
@@ -283,6 +205,7 @@ Edit: TypeAlias = Annotated[
     Annotated[Set, Tag("set")]
     | Annotated[SetIfMissing, Tag("set_if_missing")]
     | Annotated[Remove, Tag("remove")]
+    | Annotated[KeepOnly, Tag("keep_only")]
     | Annotated[Copy, Tag("copy")]
     | Annotated[Move, Tag("move")]
     | Annotated[Prefix, Tag("prefix")]
@@ -291,6 +214,13 @@ Edit: TypeAlias = Annotated[
     | Annotated[Upper, Tag("upper")]
     | Annotated[Lower, Tag("lower")]
     | Annotated[Strip, Tag("strip")]
+    | Annotated[Lookup, Tag("lookup")]
+    | Annotated[Map, Tag("map")]
+    | Annotated[Hash, Tag("hash")]
+    | Annotated[ShiftDates, Tag("shift_dates")]
+    | Annotated[NewUid, Tag("new_uid")]
+    | Annotated[AddItem, Tag("add_item")]
+    | Annotated[Charset, Tag("charset")]
     | Annotated[TransferSyntax, Tag("transfer_syntax")]
     | Annotated[Burn, Tag("burn")],
     Discriminator(
@@ -304,57 +234,26 @@ Edit: TypeAlias = Annotated[
 
 def edits_key(edits: Sequence[Edit], *, record: bool) -> str:
     """A short name for what these edits make of any object; the same text for the same edits,
-    in every process and version. Without edits it is empty: the object is sent as it came."""
+    tables and keys, in every process and version. Without edits it is empty: the object is sent as
+    it came."""
     if not edits:
         return ""
     written = [edit.model_dump(mode="json", by_alias=True) for edit in edits]
-    text = json.dumps([written, record], sort_keys=False, ensure_ascii=False)
+    beside = [text for edit in edits if (text := _beside(edit))]
+    text = json.dumps([written, record, *beside], sort_keys=False, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _check_values(word: str, values: Mapping[AttributePath, Template]) -> None:
-    """Refuse a constant that the attribute's VR cannot hold, before any object is held for it."""
-    for path, template in values.items():
-        vr = path.vr
-        if vr is None or not template.is_constant:
-            continue
-        text = template.render(str)
-        for value in [text] if vr in SINGLE else text.split("\\"):
-            if not _fits(value, path, vr):
-                message = f"{value!r} is no {vr} value, which {path} needs{_range(path)}"
-                raise Mistake(message, at=(word, str(path)))
-
-
-def _fits(value: str, path: AttributePath, vr: str) -> bool:
-    numbers = _number_vrs(path)
-    if numbers:
-        # Of `US or SS` only the object knows which it is.
-        return not value or any(_fits_number(value, number) for number in numbers)
-    try:
-        validate_value(vr, value, RAISE)
-    except ValueError:
-        return False
-    return True
-
-
-def _fits_number(value: str, vr: str) -> bool:
-    try:
-        pack_numbers(vr, [value], "<")
-    except Unfit:
-        return False
-    return True
-
-
-def _number_vrs(path: AttributePath) -> list[str]:
-    vrs = (standard_vr(path.tag.number) or "").split(" or ")
-    return [vr for vr in vrs if vr in NUMBERS]
-
-
-def _range(path: AttributePath) -> str:
-    vrs = _number_vrs(path)
-    if not vrs:
-        return ""
-    if not RANGES.keys() >= set(vrs):
-        return ": a number, with a point for the fraction"
-    low, high = min(RANGES[vr][0] for vr in vrs), max(RANGES[vr][1] for vr in vrs)
-    return f": a whole number from {low} to {high}"
+def _beside(edit: Edit) -> str:
+    """What an edit depends on beside its own text."""
+    match edit:
+        case Lookup():
+            return edit.replacing.digest
+        case Hash():
+            return edit.hashing.fingerprint
+        case NewUid():
+            return edit.renumbering.fingerprint
+        case ShiftDates():
+            return edit.shifting.fingerprint
+        case _:
+            return ""

@@ -18,6 +18,10 @@ class Unfit(Exception):
     """A text that cannot be a value of the VR. Says why, never what the text is."""
 
 
+class BeyondCharacterSet(Unfit):
+    """A text that could be a value, but not in the object's character set."""
+
+
 def encode_value(vr: str, text: str, form: Form, charset: CharacterSet) -> bytes:
     """The padded bytes of a text, whose values are separated by backslashes. Unfit if the VR or
     the character set cannot hold it. Of unknown VR (UN) the text is written as it is."""
@@ -28,12 +32,13 @@ def encode_value(vr: str, text: str, form: Form, charset: CharacterSet) -> bytes
         return pack_numbers(vr, values if text else [], form.order)
     if vr != "UN":
         _validate(vr, values)
+    if vr in PLAIN and not text.isascii():
+        raise Unfit(f"a {vr} value is in ASCII")
     try:
         data = charset.encode(text, is_name=vr == "PN")
     except Unencodable:
-        raise Unfit("the object's character set lacks a character of the value") from None
-    if vr in PLAIN and not data.isascii():
-        raise Unfit(f"a {vr} value is in ASCII")
+        lacking = "the object's character set lacks a character of the value"
+        raise BeyondCharacterSet(lacking) from None
     return data + (b"\0" if vr == "UI" else b" ") * (len(data) % 2)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol, TypeAlias
 
 from rules.tags import AttributePath, parse_path
@@ -52,12 +53,32 @@ class FileFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GroupFacts:
+    """What came together with the object, where its route waits for that. None: not known, as
+    the bundle is of another kind."""
+
+    study_objects: int | None = None
+    study_modalities: tuple[str, ...] | None = None
+    series_objects: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """All that is known of one object when its route is decided."""
+    """All that is known of one object when its route is decided.
+
+    `received`: when it came, with a zone; also the clock of `older_than` and `newer_than`, so that
+    an object is decided on alike whenever that is done. `group`: only where a route waits.
+    """
 
     attributes: Attributes
     source: SourceFacts
     file: FileFacts
+    received: datetime | None = None
+    group: GroupFacts | None = None
+
+    def __post_init__(self) -> None:
+        if self.received is not None and self.received.tzinfo is None:
+            raise ValueError("`received` needs a zone")
 
 
 @dataclass(frozen=True, slots=True)

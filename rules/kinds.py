@@ -11,7 +11,7 @@ import re
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, TypeAlias
 
@@ -120,20 +120,28 @@ def _time(text: str) -> Keys:
     return (f"{found[1]}{found[2] or '00'}{found[3] or '00'}.{(found[4] or '').ljust(6, '0')}",)
 
 
-def _moment(text: str) -> Keys:
-    """With an offset, the moment in UTC; without, the clock's reading as it stands."""
+def moment_of(text: str) -> datetime | None:
+    """A DT value; without an offset from UTC in the value, without a zone."""
     found = MOMENT.fullmatch(text.strip(" \0"))
     if found is None:
-        return ()
+        return None
     year, month, day, hour, minute, second = (int(found[i] or i in (2, 3)) for i in range(1, 7))
+    fraction = int((found[7] or "").ljust(6, "0"))
     try:
-        moment = datetime(year, month, day, hour, minute, min(second, 59))  # noqa: DTZ001
+        moment = datetime(year, month, day, hour, minute, min(second, 59), fraction)  # noqa: DTZ001
         if offset := found[8]:
             away = timedelta(hours=int(offset[1:3]), minutes=int(offset[3:]))
             moment += away if offset[0] == "-" else -away
+            moment = moment.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
-        return ()
-    return (moment.isoformat() + "." + (found[7] or "").ljust(6, "0"),)
+        return None
+    return moment
+
+
+def _moment(text: str) -> Keys:
+    """With an offset, the moment in UTC; without, the clock's reading as it stands."""
+    moment = moment_of(text)
+    return (moment.replace(tzinfo=None).isoformat(timespec="microseconds"),) if moment else ()
 
 
 AGE = re.compile(r"(\d{1,3})([DWMY])")
@@ -244,6 +252,13 @@ TRANSFER_SYNTAX = Kind(
 )
 SIZE = Kind(name="a size", example="10MB", keys=_size, ordered=True, searchable=False)
 FLAG = Kind(name="true or false", example="true", keys=_flag, searchable=False)
+RECEIVED = Kind(
+    name="a moment",
+    example="",
+    keys=_nothing,
+    searchable=False,
+    equals=False,
+)
 NETWORK = Kind(name="an address or a network", example="10.1.0.0/16", keys=_text, searchable=False)
 
 _BY_KIND = (

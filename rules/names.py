@@ -5,13 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from rules.facts import Facts, Values
-from rules.kinds import FLAG, NETWORK, SIZE, SOP_CLASS, TEXT, TRANSFER_SYNTAX, Kind, kind_of_vr
+from rules.facts import Facts, GroupFacts, Values
+from rules.kinds import (
+    FLAG,
+    NETWORK,
+    RECEIVED,
+    SIZE,
+    SOP_CLASS,
+    TEXT,
+    TRANSFER_SYNTAX,
+    WHOLE_OR_DECIMAL,
+    Kind,
+    kind_of_vr,
+)
 from rules.problems import Mistake, suggest
 from rules.tags import AttributePath, parse_path
 from rules.uids import NATIVE
 
 GROUP_WORDS = ("all", "any", "not")
+PREFIXES = ("source.", "study.", "series.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +42,8 @@ def parse_fact(name: str) -> Fact:
         kind, read = NAMED[name]
         return Fact(name, kind, read)
     near = suggest(name, (*NAMED, *GROUP_WORDS))
-    if "_" in name or name.startswith("source.") or name.casefold() in GROUP_WORDS:
+    is_named = "_" in name or name.startswith(PREFIXES)
+    if is_named or name.casefold() in {*GROUP_WORDS, "received"}:
         raise Mistake("there is no such fact", suggestion=near)
     try:
         path = parse_path(name)
@@ -48,6 +61,25 @@ def _compressed(facts: Facts) -> Values:
     return ("false" if facts.file.transfer_syntax_uid in NATIVE else "true",)
 
 
+def _received(facts: Facts) -> Values | None:
+    return None if facts.received is None else (facts.received.isoformat(),)
+
+
+def _count(number: int | None) -> Values | None:
+    return None if number is None else (str(number),)
+
+
+def _group(read: Callable[[GroupFacts], Values | None]) -> Callable[[Facts], Values | None]:
+    return lambda facts: None if facts.group is None else read(facts.group)
+
+
+GROUP: dict[str, tuple[Kind, Callable[[Facts], Values | None]]] = {
+    "study.objects": (WHOLE_OR_DECIMAL, _group(lambda group: _count(group.study_objects))),
+    "study.modalities": (TEXT, _group(lambda group: group.study_modalities)),
+    "series.objects": (WHOLE_OR_DECIMAL, _group(lambda group: _count(group.series_objects))),
+}
+"""Known only where a route waits for what belongs together (`wait_for`)."""
+
 NAMED: dict[str, tuple[Kind, Callable[[Facts], Values | None]]] = {
     "sop_class": (SOP_CLASS, lambda facts: (facts.file.sop_class_uid,)),
     "transfer_syntax": (TRANSFER_SYNTAX, lambda facts: (facts.file.transfer_syntax_uid,)),
@@ -59,4 +91,6 @@ NAMED: dict[str, tuple[Kind, Callable[[Facts], Values | None]]] = {
     "source.listener": (TEXT, lambda facts: (facts.source.listener,)),
     "source.user": (TEXT, lambda facts: _or_absent(facts.source.user)),
     "source.tls_subject": (TEXT, lambda facts: _or_absent(facts.source.tls_subject)),
+    "received": (RECEIVED, _received),
+    **GROUP,
 }

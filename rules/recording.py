@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from rules.draft import Draft, EditFailed
+from rules.encoded import CHARACTER_SET
 from rules.encoded_level import Element
 from rules.encoded_values import is_creator
 from rules.encoded_writing import Unfit, encode_element, encode_item, encode_value
@@ -28,7 +29,10 @@ class Recording:
 
 
 def record_originals(draft: Draft, recording: Recording, changed: Sequence[int]) -> None:
-    """Add an item with the previous values of `changed`; attributes that were absent have none."""
+    """Add an item with the previous values of `changed`; attributes that were absent have none.
+
+    Where the character set changed, they are in the previous one, which the item then names.
+    """
     form, entries = draft.level.form, draft.level.entries
     tags = {tag for tag in changed if tag in entries and tag != ORIGINAL_ATTRIBUTES}
     creators = {tag & 0xFFFF0000 | tag >> 8 & 0xFF for tag in tags if tag >> 16 & 1}
@@ -39,6 +43,9 @@ def record_originals(draft: Draft, recording: Recording, changed: Sequence[int])
         for element in elements
         if element.end - element.start <= LARGEST
     )
+    if CHARACTER_SET in changed and CHARACTER_SET not in tags:
+        # None was named; beyond ASCII, this is what texts were read as.
+        previous = encode_element(CHARACTER_SET, "CS", b"ISO_IR 100", form) + previous
     # (0400,0550) to (0400,0565) in ascending order
     body = encode_element(0x04000550, "SQ", encode_item(previous, form), form)
     texts = (
@@ -52,4 +59,4 @@ def record_originals(draft: Draft, recording: Recording, changed: Sequence[int])
             body += encode_element(tag, vr, encode_value(vr, text, form, draft.charset), form)
     except Unfit as unfit:
         raise EditFailed(f"the edit cannot be recorded: {unfit}") from None
-    draft.append_item(ORIGINAL_ATTRIBUTES, body)
+    draft.append(ORIGINAL_ATTRIBUTES, body)

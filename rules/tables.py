@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -87,6 +87,16 @@ class Tables:
         if place not in self._mappings:
             self._mappings[place] = self._mapped(name, table, *chosen)
         return self._mappings[place]
+
+    def check(self, name: str, value: str | None, why_not: Callable[[str], str | None]) -> None:
+        """Complain of every text in the column (by default the second) that will not do."""
+        table = self._table(name)
+        if len(table.columns) < 2:
+            return
+        column = table.columns.index(value) if value else 1
+        for line, row in table.rows:
+            if why := why_not(row[column]):
+                self.complain(name, line, why, column + 1, table.columns[column])
 
     def complain(self, name: str, line: int, message: str, column: int = 1, key: str = "") -> None:
         """Something is wrong in this file; enough is enough."""

@@ -4,7 +4,7 @@ Modality                                  a keyword of the dictionary
 "0008,0060"   "(0008,0060)"               a number (in quotes: YAML reads commas in lists)
 "0029,[SIEMENS CSA HEADER],10"            private: group, creator, the last two digits
 RequestAttributesSequence.StudyID         an attribute of the items of a sequence
-"(0019,10xx)"   private                   patterns, for `remove` only
+"(0019,10xx)"   private                   patterns, for `remove` and `keep_only`
 """
 
 from __future__ import annotations
@@ -96,6 +96,16 @@ class TagPattern:
 
     def __str__(self) -> str:
         return self.text
+
+
+@dataclass(frozen=True, slots=True)
+class OfVr:
+    """All attributes of these value representations, at every level of the object."""
+
+    vrs: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"vr: {', '.join(self.vrs)}"
 
 
 ALL_PRIVATE = TagPattern("private", 0x00010000, 0x00010000)

@@ -1,14 +1,17 @@
 """Rules as a user types them, and the facts of an object as a test gives them."""
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from textwrap import dedent, indent
 
 import pytest
 
-from rules.facts import Facts, FileFacts, MappingAttributes, SourceFacts
+from rules.facts import Facts, FileFacts, GroupFacts, MappingAttributes, SourceFacts
 from rules.loading import rules_of_texts
+from rules.names import GROUP
 from rules.routes import RouteTable, match
 
+RECEIVED = "2026-03-31T12:00:00+00:00"  # a Tuesday
 Given = Mapping[str, str | tuple[str, ...]]
 
 SOURCE = {
@@ -27,13 +30,14 @@ FILE = {
 def _facts_of(given: Given) -> Facts:
     source = dict(SOURCE)
     file = dict(FILE)
+    group = {name: given[name] for name in GROUP if name in given}
     attributes: dict[str, str | tuple[str, ...]] = {}
     for name, value in given.items():
         if name.startswith("source."):
             source[name.removeprefix("source.")] = str(value)
         elif name in FILE:
             file[name] = str(value)
-        else:
+        elif name != "received" and name not in GROUP:
             attributes[name] = value
     return Facts(
         attributes=MappingAttributes(attributes),
@@ -43,6 +47,20 @@ def _facts_of(given: Given) -> Facts:
             transfer_syntax_uid=file["transfer_syntax"],
             size=int(file["size"]),
         ),
+        received=datetime.fromisoformat(str(given.get("received", RECEIVED))),
+        group=_group(group) if group else None,
+    )
+
+
+def _group(given: Given) -> GroupFacts:
+    def count(name: str) -> int | None:
+        return int(str(given[name])) if name in given else None
+
+    modalities = given.get("study.modalities")
+    return GroupFacts(
+        study_objects=count("study.objects"),
+        study_modalities=None if modalities is None else tuple(modalities),
+        series_objects=count("series.objects"),
     )
 
 

@@ -1,10 +1,16 @@
 """Every word of the conditions, as a user types it, against what objects hold."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
 
 import pytest
 
 from rules.conditions_schema import Condition
+from rules.facts import Facts
+from rules.loading import load_rules, rules_of_texts
+from rules.routes import RouteTable, match
 
 Given = Mapping[str, str | tuple[str, ...]]
 
@@ -196,6 +202,91 @@ CASES: list[tuple[str, Given, bool]] = [
     ("source.address: 10.1.0.0/16", {"source.address": "unknown"}, False),
     ("source.user: {present: true}", {}, False),
     ("source.tls_subject: {contains: cn=ct01}", {"source.tls_subject": "CN=ct01,O=EH"}, True),
+    ("source.user: radiology", {}, False),
+    # between
+    ("SliceThickness: {between: {from: 1, to: 1.5}}", {"SliceThickness": "1.50"}, True),
+    ("SliceThickness: {between: [1, 1.5]}", {"SliceThickness": "1.0"}, True),
+    ("SliceThickness: {between: [1, 1.5]}", {"SliceThickness": "1.6"}, False),
+    ("SliceThickness: {between: [1, 1.5]}", {"SliceThickness": "0.9"}, False),
+    ("SliceThickness: {between: [1, 1.5]}", {"SliceThickness": "thin"}, False),
+    ("SliceThickness: {between: [1, 1.5]}", {}, False),
+    ("PixelSpacing: {between: [0.4, 0.6]}", {"PixelSpacing": ("0.3", "0.7")}, False),
+    ("PixelSpacing: {between: [0.4, 0.6]}", {"PixelSpacing": ("0.3", "0.5")}, True),
+    ("StudyDate: {between: [2026-01-01, 2026-01-31]}", {"StudyDate": "20260131"}, True),
+    ("StudyDate: {between: [2026-01-01, 2026-01-31]}", {"StudyDate": "20260201"}, False),
+    ("PatientAge: {between: [018Y, 065Y]}", {"PatientAge": "040Y"}, True),
+    ("size: {between: [1KB, 1MB]}", {}, True),
+    ('StudyTime: {between: ["08:00", "16:00"]}', {"StudyTime": "080000"}, True),
+    ('StudyTime: {between: ["08:00", "16:00"]}', {"StudyTime": "160000"}, False),
+    ('StudyTime: {between: ["19:00", "06:00"]}', {"StudyTime": "053000.5"}, True),
+    ('StudyTime: {between: ["19:00", "06:00"]}', {"StudyTime": "2200"}, True),
+    ('StudyTime: {between: ["19:00", "06:00"]}', {"StudyTime": "12"}, False),
+    (
+        "AcquisitionDateTime: {between: ['20260131110000+0000', '20260131120000+0000']}",
+        {"AcquisitionDateTime": "20260131123000+0100"},
+        True,
+    ),
+    # older_than, newer_than: against the moment the object came, 2026-03-31 12:00 UTC
+    ("StudyDate: {older_than: 30d}", {"StudyDate": "20260301"}, True),
+    ("StudyDate: {older_than: 30d}", {"StudyDate": "20260302"}, False),
+    ("StudyDate: {older_than: 1 month}", {"StudyDate": "20260228"}, True),
+    ("StudyDate: {older_than: 1mo}", {"StudyDate": "20260301"}, False),
+    ("StudyDate: {older_than: 2w}", {"StudyDate": "20260316"}, True),
+    ("StudyDate: {older_than: 9999y}", {"StudyDate": "00010101"}, True),
+    ("StudyDate: {older_than: 30d}", {"StudyDate": "unknown"}, False),
+    ("StudyDate: {older_than: 30d}", {}, False),
+    ("StudyDate: {newer_than: 30d}", {"StudyDate": "20260302"}, True),
+    ("StudyDate: {newer_than: 30d}", {"StudyDate": "20260301"}, False),
+    ("StudyDate: {newer_than: 30d}", {"StudyDate": "20270101"}, True),
+    ("StudyDate: {newer_than: 30d}", {}, False),
+    ("PatientBirthDate: {older_than: 18y}", {"PatientBirthDate": "20080331"}, True),
+    ("PatientBirthDate: {older_than: 18 years}", {"PatientBirthDate": "20080401"}, False),
+    ("PatientBirthDate: {newer_than: 18y}", {"PatientBirthDate": "20080401"}, True),
+    (
+        "StudyDate: {older_than: 1d, zone: Pacific/Auckland}",  # it is the 1st of April there
+        {"StudyDate": "20260331", "received": "2026-03-31T12:00:00+00:00"},
+        True,
+    ),
+    ("AcquisitionDateTime: {newer_than: 2h}", {"AcquisitionDateTime": "202603311000"}, False),
+    ("AcquisitionDateTime: {newer_than: 2h}", {"AcquisitionDateTime": "202603311001"}, True),
+    (
+        "AcquisitionDateTime: {newer_than: 30min}",
+        {"AcquisitionDateTime": "202603311329+0200"},
+        False,
+    ),
+    (
+        "AcquisitionDateTime: {newer_than: 31min}",
+        {"AcquisitionDateTime": "202603311330+0200"},
+        True,
+    ),
+    (
+        "AcquisitionDateTime: {newer_than: 1h, zone: Europe/Berlin}",
+        {"AcquisitionDateTime": "202603311330"},
+        True,
+    ),
+    ("AcquisitionDateTime: {older_than: 1y}", {"AcquisitionDateTime": "2025"}, True),
+    ("AcquisitionDateTime: {older_than: 1h}", {"AcquisitionDateTime": "soon"}, False),
+    ("'0029,[OTHER],10': {older_than: 1y}", {"0029,[OTHER],10": "20200101"}, True),
+    # received: 2026-03-31 12:00 UTC is a Tuesday, 14:00 in Berlin
+    ("received: {between: {from: '14:00', to: '15:00', zone: Europe/Berlin}}", {}, True),
+    ("received: {between: {from: '12:00', to: '14:00', zone: Europe/Berlin}}", {}, False),
+    ("received: {between: {from: '12:00', to: '14:00', zone: UTC}}", {}, True),
+    ("received: {between: {from: '19:00', to: '06:00', zone: UTC}}", {}, False),
+    (
+        "received: {between: {from: '19:00', to: '06:00', zone: UTC}}",
+        {"received": "2026-03-31T05:59:59+00:00"},
+        True,
+    ),
+    ("received: {between: {weekdays: [mon-wed], zone: UTC}}", {}, True),
+    ("received: {between: {weekdays: [sat, sunday], zone: UTC}}", {}, False),
+    ("received: {between: {weekdays: wednesday, zone: Pacific/Auckland}}", {}, True),
+    (
+        "received: {between: [{weekdays: sat, zone: UTC}, {from: '12:00', zone: UTC}]}",
+        {},
+        True,
+    ),
+    ("received: {present: true}", {}, True),
+    ("not: {received: {between: {weekdays: tue, zone: UTC}}}", {}, False),
 ]
 
 
@@ -206,6 +297,68 @@ def test_a_condition_as_it_is_typed(
     assert holds(when, given) is expected
 
 
+LISTS = {
+    "vip.txt": "# people to look after\nDoe^Jane\n\n  Roe^Richard  \n",
+    "numbers.txt": "1.5\n7",
+    "networks.txt": "10.1.0.0/16\n192.168.0.7",
+    "uids.txt": "1.2.3\n1.2.4\n",
+    "classes.txt": "CT Image Storage\nsr\n",
+}
+
+IN_FILE: list[tuple[str, Given, bool]] = [
+    ("PatientName: {in_file: vip.txt}", {"PatientName": "DOE^JANE"}, True),
+    ("PatientName: {in_file: vip.txt}", {"PatientName": "Roe^Richard^^"}, True),
+    ("PatientName: {in_file: vip.txt}", {"PatientName": "Poe^E"}, False),
+    ("PatientName: {in_file: vip.txt}", {}, False),
+    ("SliceThickness: {in_file: numbers.txt}", {"SliceThickness": "7.0"}, True),
+    ("source.address: {in_file: networks.txt}", {}, True),
+    ("source.address: {in_file: networks.txt}", {"source.address": "192.168.0.8"}, False),
+    ("StudyInstanceUID: {in_file: uids.txt}", {"StudyInstanceUID": "1.2.4"}, True),
+    ("sop_class: {in_file: classes.txt}", {}, True),
+    ("'0029,[OTHER],10': {in_file: numbers.txt}", {"0029,[OTHER],10": "7"}, True),
+    ("not: {PatientName: {in_file: vip.txt}}", {"PatientName": "Poe^E"}, True),
+]
+
+
+@pytest.mark.parametrize(("when", "given", "expected"), IN_FILE)
+def test_values_in_a_list(
+    facts_of: Callable[[Given], Facts], tmp_path: Path, when: str, given: Given, expected: bool
+) -> None:
+    for name, text in LISTS.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    text = f"routes:\n- name: it\n  send_to: there\n  when: {{{when}}}\n"
+    table = rules_of_texts({"10.yaml": text}, folder=tmp_path)
+    assert (match(table, facts_of(given)).routes == ("it",)) is expected
+
+
+def test_what_rules_read_is_named_and_in_the_version(tmp_path: Path) -> None:
+    (tmp_path / "10.yaml").write_text(
+        "routes:\n- {name: a, send_to: b, when: {PatientID: {in_file: ids.txt}}}\n"
+    )
+    versions = set()
+    for ids in ("1\n", "1\n2\n"):
+        (tmp_path / "ids.txt").write_text(ids)
+        table = load_rules(tmp_path, destinations=None)
+        versions.add(table.version)
+        assert table.files == (tmp_path / "10.yaml", tmp_path / "ids.txt")
+    assert len(versions) == 2
+
+
 def test_every_word_of_the_language_has_a_case() -> None:
-    written = "\n".join(when for when, _, _ in CASES)
+    written = "\n".join(when for when, _, _ in [*CASES, *IN_FILE])
     assert [word for word in Condition.model_fields if f"{word}:" not in written] == []
+
+
+def test_without_a_clock_no_time_holds(
+    facts_of: Callable[[Given], Facts], table_of: Callable[[str], RouteTable]
+) -> None:
+    facts = replace(facts_of({"StudyDate": "20260101"}), received=None)
+    for when in (
+        "received: {between: {weekdays: mon-sun, zone: UTC}}",
+        "StudyDate: {older_than: 1d}",
+        "StudyDate: {newer_than: 99y}",
+    ):
+        table = table_of(f"routes:\n- {{name: it, send_to: there, when: {{{when}}}}}\n")
+        assert match(table, facts).unrouted
+    with pytest.raises(ValueError, match="zone"):
+        replace(facts, received=datetime(2026, 1, 1))  # noqa: DTZ001

@@ -53,7 +53,6 @@ def test_an_edit_as_it_is_typed(text: str, written: object) -> None:
         ("set: {}", "at least 1"),
         ("copy: {from: PixelData, to: StudyID}", "holds no text"),
         ("copy: {from: StudyID, to: StudyID}", "the same attribute"),
-        ("copy: {from: RequestAttributesSequence.StudyID, to: StudyID}", "not in items"),
         ("move: {from: StudyInstanceUID, to: StudyID}", "cannot be removed"),
         ("remove: SpecificCharacterSet", "could not be read"),
         ("remove: '7FE0,0010'", "pixel data"),

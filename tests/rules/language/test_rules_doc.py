@@ -7,10 +7,13 @@ from textwrap import dedent
 import pytest
 from pydantic import BaseModel
 
-from rules.conditions_schema import Condition, When
+from rules.conditions_schema import Between, Condition, When
 from rules.documents import parse_document
+from rules.edits_keyed import Hashing, Renumbering, Shifting
+from rules.edits_lookup import LookupTable, MappedValues
 from rules.edits_pixels import TARGETS, Lossy, Transcoding
 from rules.edits_schema import EDITS, FromTo, Replacement
+from rules.edits_structure import NewItem
 from rules.loading import rules_of_texts
 from rules.names import NAMED
 from rules.scenarios import Expectation, Scenario, ScenarioFile
@@ -52,7 +55,13 @@ def test_every_word_is_explained_and_no_other(section: str, words: set[str]) -> 
     [
         ("A route", keys(RuleFile) | {"stat", "high", "routine", "low"}),
         ("Facts", set(GROUPS)),
+        ("Conditions", keys(Between) | {"y", "mo", "w", "d", "h", "min"}),
         ("Edits", keys(FromTo) | keys(Replacement) | {"private"}),
+        (
+            "Edits",
+            keys(LookupTable) | keys(MappedValues) | {"hold", "keep", "vr", "{value: UNKNOWN}"},
+        ),
+        ("Edits", keys(Hashing) | keys(Shifting) | keys(Renumbering) | keys(NewItem)),
         ("Edits", keys(Transcoding) | keys(Lossy) | {one.keyword for one in TARGETS.values()}),
         ("YAML, and what this router makes of it", {"null", "~"}),
     ],
@@ -74,16 +83,25 @@ def examples(section: str) -> list[str]:
     return [cell.replace("\\|", "|") for cell in cells]
 
 
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With the lists and tables that the page names."""
+    made = tmp_path_factory.mktemp("rules")
+    for name in sorted(set(re.findall(r"[a-z0-9-]+\.(?:csv|txt)\b", PAGE))):
+        (made / name).write_text("old,new,ward\n1,2,3\n" if name.endswith("csv") else "1\n")
+    return made
+
+
 @pytest.mark.parametrize("example", examples("Conditions"))
-def test_an_example_of_a_condition_is_one(example: str) -> None:
+def test_an_example_of_a_condition_is_one(example: str, folder: Path) -> None:
     text = f"routes:\n- name: it\n  send_to: there\n  when:\n    {example}\n"
-    assert rules_of_texts({"example.yaml": text}).routes
+    assert rules_of_texts({"example.yaml": text}, folder=folder).routes
 
 
 @pytest.mark.parametrize("example", examples("Edits"))
-def test_an_example_of_an_edit_is_one(example: str) -> None:
+def test_an_example_of_an_edit_is_one(example: str, folder: Path) -> None:
     text = f"routes:\n- name: it\n  send_to: there\n  edits:\n  - {example}\n"
-    assert rules_of_texts({"example.yaml": dedent(text)}).routes
+    assert rules_of_texts({"example.yaml": dedent(text)}, folder=folder).routes
 
 
 def test_each_word_with_an_example_shows_itself() -> None:

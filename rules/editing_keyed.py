@@ -1,0 +1,110 @@
+"""Carries out `hash`, `new_uid` and `shift_dates` on a draft."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterator
+
+from rules.draft import Draft, EditFailed
+from rules.edits_keyed import Hashing, Renumbering, Shifting
+from rules.encoded_values import is_creator
+from rules.resources import Key, KeyUnknown
+from rules.shifting import NoDate, shifted
+from rules.tags import AttributePath, Tag
+
+DICOM_ROOT = "1.2.840.10008."
+"""UIDs below it have one meaning for all the world: classes, syntaxes, well-known instances."""
+NAMING = frozenset(
+    {
+        0x0008001A, 0x0008001B, 0x00080016, 0x00080062, 0x0008010C, 0x0008010D, 0x00080117,
+        0x00080118, 0x00081150, 0x0008115A, 0x00083002, 0x00041510, 0x00041512, 0x0004151A,
+        0x00280304, 0x04000010, 0x00020010,
+    }
+)  # fmt: skip
+"""Attributes that name classes, syntaxes and code systems, also those of vendors."""
+
+
+def hash_values(draft: Draft, hashing: Hashing) -> None:
+    """Every value by the pseudonym that it has under the key; values of several attributes that
+    are the same stay the same."""
+
+    def pseudonym(value: str) -> str:
+        digest = base64.b32encode(_digest(hashing.secret, "hash", value.strip()))
+        return digest.decode("ascii")[: hashing.length]
+
+    for path in hashing.tag:
+        for level in draft.at(path.steps[:-1]):
+            _change(level, path.tag, pseudonym)
+
+
+def renumber(draft: Draft, renumbering: Renumbering) -> None:
+    """UIDs below 2.25 (PS3.5 B.2) from the first 128 bits of a keyed digest."""
+
+    def new_uid(value: str) -> str:
+        if value.startswith(DICOM_ROOT):
+            return value
+        number = int.from_bytes(_digest(renumbering.secret, "uid", value)[:16], "big")
+        return f"2.25.{number}"
+
+    for level, tag in _chosen(draft, renumbering.tag, renumbering.except_, frozenset({"UI"})):
+        if tag.number not in NAMING:
+            _change(level, tag, new_uid)
+
+
+def shift_dates(draft: Draft, shifting: Shifting) -> None:
+    """All dates by the same number of days. EditFailed for a value that is no date."""
+    days = shifting.days if shifting.days is not None else _keyed_days(draft, shifting)
+    chosen = _chosen(draft, shifting.tag, shifting.except_, frozenset({"DA", "DT"}))
+    for level, tag in chosen:
+        vr = level.vr_at(level.number(tag) or 0)
+        try:
+            _change(level, tag, lambda value, vr=vr: shifted(vr, value, days))  # type: ignore[misc]
+        except NoDate:
+            raise EditFailed(f"{tag} is no date that can be moved") from None
+
+
+def _keyed_days(draft: Draft, shifting: Shifting) -> int:
+    """1 to `within` days back, never none."""
+    found = [level.values(shifting.by.tag) for level in draft.at(shifting.by.steps[:-1])]
+    who = "\\".join(value for values in found for value in values or ())
+    if not who:
+        raise EditFailed(f"{shifting.by} is absent or empty")
+    number = int.from_bytes(_digest(shifting.secret, "days", who)[:8], "big")
+    return -1 - number % shifting.within
+
+
+def _chosen(
+    draft: Draft,
+    paths: tuple[AttributePath, ...],
+    spared: tuple[AttributePath, ...],
+    vrs: frozenset[str],
+) -> Iterator[tuple[Draft, Tag]]:
+    """The attributes that are named, or all of these VRs at every level; without the spared."""
+    but = {
+        (id(level), level.number(path.tag))
+        for path in spared
+        for level in draft.at(path.steps[:-1])
+    }
+    if paths:
+        named = [(level, path.tag) for path in paths for level in draft.at(path.steps[:-1])]
+    else:
+        every = [(level, number) for level, number, vr in draft.every() if vr in vrs]
+        named = [(level, Tag(number >> 16, number & 0xFFFF)) for level, number in every]
+    for level, tag in named:
+        number = level.number(tag)
+        if number is not None and not is_creator(number) and (id(level), number) not in but:
+            yield level, tag
+
+
+def _change(level: Draft, tag: Tag, change: Callable[[str], str]) -> None:
+    values = level.values(tag)
+    if values and any(values):
+        level.write_text(tag, "\\".join(change(value) if value else "" for value in values))
+
+
+def _digest(key: Key | None, purpose: str, text: str) -> bytes:
+    assert key is not None  # the models see to it
+    try:
+        return key.digest(purpose, text)
+    except KeyUnknown as unknown:
+        raise EditFailed(str(unknown)) from None
