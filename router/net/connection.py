@@ -140,6 +140,20 @@ class Connection:
             event = self.event_at_hand()
         return event
 
+    def next_event_within(self, seconds: float) -> Event | None:
+        """What happens next, or None: nothing did for so long, and the association lives on."""
+        until = self._clock() + seconds
+        while (event := self.event_at_hand()) is None:
+            self.flush()
+            try:
+                self._receive(max(0.0, until - self._clock()))
+            except TimeoutError:
+                return None
+            if self._ending.is_set():
+                self._give_up(ConnectionLost("ended on our side"))
+                return Aborted(source=0, reason=0, by_peer=False)
+        return event
+
     def quiet_for(self) -> float:
         """How long nothing has come from the peer, in seconds; from any thread."""
         return self._clock() - self._last_input

@@ -5,49 +5,62 @@ Blocking. Whatever goes wrong is a `NetError`, and closes the association: after
 
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from router.dicom.association import Association
 from router.dicom.commands import (
     MEDIUM,
     CEchoRq,
     CEchoRsp,
+    CFindRq,
+    CFindRsp,
     Command,
     CStoreRq,
     CStoreRsp,
+    NActionRq,
+    NActionRsp,
+    NEventReportRq,
+    NEventReportRsp,
 )
 from router.dicom.events import (
-    Aborted,
     AssociationAccepted,
-    Closed,
     CommandReceived,
+    DataReceived,
     Event,
     Released,
     ReleaseRequested,
 )
-from router.dicom.events import AssociationRejected as RejectReceived
 from router.dicom.negotiation import NegotiatedContext
 from router.dicom.pdus import AAssociateAc, AAssociateRq
 from router.dicom.uids import VERIFICATION
 from router.net.connecting import connect
 from router.net.connection import Connection, Patience
 from router.net.data_source import DataSource, FileSlice
-from router.net.errors import (
-    AssociationAborted,
-    AssociationRejected,
-    AssociationReleased,
-    ConnectionLost,
-    NetError,
-    ProtocolViolation,
-)
+from router.net.endings import meaning_of
+from router.net.errors import ConnectionLost, NetError, ProtocolViolation
 
-__all__ = ["DataSource", "FileSlice", "OutgoingAssociation", "Timeouts", "open_association"]
+__all__ = [
+    "DataSource",
+    "FileSlice",
+    "OutgoingAssociation",
+    "Serve",
+    "Timeouts",
+    "open_association",
+]
 
-_Response = TypeVar("_Response", CEchoRsp, CStoreRsp)
+Serve: TypeAlias = Callable[[int, Command, bytes], Command]
+"""Answers a request of the peer on an association of ours: context, command and its data set."""
+
+LONGEST_IDENTIFIER = 16 << 20
+"""Bytes of a data set that is not an object: a report on some 100,000 instances."""
+
+_Response = TypeVar("_Response", CEchoRsp, CStoreRsp, CFindRsp, NActionRsp, NEventReportRsp)
 _HIGHEST_MESSAGE_ID = 0xFFFF
+_PENDING = frozenset({0xFF00, 0xFF01})
+_RESPONSE = 0x8000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +82,13 @@ def open_association(
     tls: ssl.SSLContext | None = None,
     server_name: str | None = None,
     timeouts: Timeouts | None = None,
+    serve: Serve | None = None,
 ) -> "OutgoingAssociation":
     """Connect and associate; one of the NetErrors when that cannot be had.
 
     With `tls`, the peer's certificate must carry `server_name`, by default `host` (unless the
     context does not check names). That a peer accepts no context at all is not an error here.
+    `serve` answers what the peer asks of us (N-EVENT-REPORT); without it that is a violation.
     """
     timeouts = timeouts or Timeouts()
     wire, peer = connect(host, port, tls=tls, server_name=server_name, timeout=timeouts.connect)
@@ -81,7 +96,7 @@ def open_association(
     association = Association.requestor(request, now=time.monotonic())
     patience = Patience(idle=timeouts.dimse, network=timeouts.network)
     connection = Connection(wire, association, peer=peer, patience=patience)
-    opened = OutgoingAssociation(connection, timeouts)
+    opened = OutgoingAssociation(connection, timeouts, serve)
     try:
         opened.await_answer()
     except BaseException:
@@ -94,10 +109,13 @@ class OutgoingAssociation:
     """An association we requested. Used by one thread at a time; a context manager that releases,
     or aborts after an exception."""
 
-    def __init__(self, connection: Connection, timeouts: Timeouts) -> None:
+    def __init__(
+        self, connection: Connection, timeouts: Timeouts, serve: Serve | None = None
+    ) -> None:
         self._connection = connection
         self._association = connection.association
         self._timeouts = timeouts
+        self._serve = serve
         self._failure: NetError | None = None
         self._closed = False
         self.messages_sent = 0
@@ -152,7 +170,7 @@ class OutgoingAssociation:
             raise ProtocolViolation("the peer accepted no context for verification")
         request = CEchoRq(message_id=self._next_id(), affected_sop_class_uid=VERIFICATION)
         self._send(context.context_id, request)
-        return self._response(CEchoRsp, request.message_id).status
+        return self._response(CEchoRsp, request.message_id)[0].status
 
     def store(
         self,
@@ -183,7 +201,71 @@ class OutgoingAssociation:
         self._send(context_id, request, data)
         if meanwhile is not None:
             meanwhile()
-        return self._response(CStoreRsp, request.message_id)
+        return self._response(CStoreRsp, request.message_id)[0]
+
+    def action(
+        self,
+        context_id: int,
+        *,
+        sop_class_uid: str,
+        sop_instance_uid: str,
+        action_type_id: int,
+        data: bytes,
+    ) -> NActionRsp:
+        """Ask for an action (N-ACTION, PS3.7 10.1.4) and return the response, whatever it is.
+
+        The peer may report on it before it responds: `serve` then has the report first.
+        """
+        request = NActionRq(
+            message_id=self._next_id(),
+            requested_sop_class_uid=sop_class_uid,
+            requested_sop_instance_uid=sop_instance_uid,
+            action_type_id=action_type_id,
+        )
+        self._send(context_id, request, data)
+        return self._response(NActionRsp, request.message_id)[0]
+
+    def report(
+        self,
+        context_id: int,
+        *,
+        sop_class_uid: str,
+        sop_instance_uid: str,
+        event_type_id: int,
+        data: bytes,
+    ) -> NEventReportRsp:
+        """Report an event (N-EVENT-REPORT, PS3.7 10.1.1) and return the response."""
+        request = NEventReportRq(
+            message_id=self._next_id(),
+            affected_sop_class_uid=sop_class_uid,
+            affected_sop_instance_uid=sop_instance_uid,
+            event_type_id=event_type_id,
+        )
+        self._send(context_id, request, data)
+        return self._response(NEventReportRsp, request.message_id)[0]
+
+    def find(
+        self, context_id: int, *, sop_class_uid: str, identifier: bytes
+    ) -> Iterator[tuple[CFindRsp, bytes]]:
+        """Query (C-FIND, PS3.7 9.1.2): each response with its identifier, the final one last."""
+        request = CFindRq(message_id=self._next_id(), affected_sop_class_uid=sop_class_uid)
+        self._send(context_id, request, identifier)
+        while True:
+            response, found = self._response(CFindRsp, request.message_id)
+            yield response, found
+            if response.status not in _PENDING:
+                return
+
+    def listen(self, seconds: float) -> bool:
+        """Serve what the peer asks for so many seconds; False when the association has ended."""
+        until = time.monotonic() + seconds
+        while not self._closed and (left := until - time.monotonic()) > 0:
+            event = self._connection.next_event_within(left)
+            if event is None:
+                return True
+            if not self._served(event):
+                self._ended_by(event)
+        return not self._closed
 
     def alive(self) -> bool:
         """Whether the association still stands, without waiting for anything.
@@ -228,8 +310,12 @@ class OutgoingAssociation:
             self._close()
             raise
 
-    def _response(self, kind: type[_Response], message_id: int) -> _Response:
-        event = self._connection.next_event(limit=self._timeouts.dimse, awaited="dimse")
+    def _response(self, kind: type[_Response], message_id: int) -> tuple[_Response, bytes]:
+        """The response and its data set; what the peer asks before it responds is served."""
+        while True:
+            event = self._next_event()
+            if not self._served(event):
+                break
         if not isinstance(event, CommandReceived):
             raise self._ended_by(event)
         command = event.command
@@ -237,9 +323,36 @@ class OutgoingAssociation:
             raise self._broken(f"{type(command).__name__} instead of {kind.__name__}")
         if command.message_id_being_responded_to != message_id:
             raise self._broken(f"{kind.__name__} to a message that was not sent")
-        if event.has_data:
+        if event.has_data and isinstance(command, CEchoRsp | CStoreRsp):
             raise self._broken(f"{kind.__name__} with a data set")
-        return command
+        return command, self._data_set(event)
+
+    def _next_event(self) -> Event:
+        return self._connection.next_event(limit=self._timeouts.dimse, awaited="dimse")
+
+    def _served(self, event: Event) -> bool:
+        """Whether the event was a request of the peer, which is answered then."""
+        if self._serve is None or not isinstance(event, CommandReceived):
+            return False
+        if event.command.COMMAND_FIELD & _RESPONSE:
+            return False
+        response = self._serve(event.context_id, event.command, self._data_set(event))
+        self._send(event.context_id, response)
+        return True
+
+    def _data_set(self, event: CommandReceived) -> bytes:
+        """The data set that follows a command, which is no object and fits into memory."""
+        gathered = bytearray()
+        more = event.has_data
+        while more:
+            following = self._next_event()
+            if not isinstance(following, DataReceived):
+                raise self._ended_by(following)
+            gathered += following.data
+            more = not following.last
+            if len(gathered) > LONGEST_IDENTIFIER:
+                raise self._broken("a data set too long for a report or an identifier")
+        return bytes(gathered)
 
     # Its end.
 
@@ -253,26 +366,10 @@ class OutgoingAssociation:
         """Close, and return what an event other than the expected one means."""
         if isinstance(event, ReleaseRequested):
             self._association.release_response()
-        error = self._failure = _meaning(event, self._connection.failure)
+        error = self._failure = meaning_of(event, self._connection.failure)
         self._close()
         return error
 
     def _close(self) -> None:
         self._closed = True
         self._connection.close()
-
-
-def _meaning(event: Event, failure: NetError | None) -> NetError:
-    match event:
-        case RejectReceived():
-            return AssociationRejected(event.result, event.source, event.reason)
-        case Aborted(by_peer=True):
-            return AssociationAborted(event.source, event.reason)
-        case Aborted(error=error) if error is not None:
-            return ProtocolViolation(str(error))
-        case ReleaseRequested():
-            return AssociationReleased()
-        case Aborted() | Closed():
-            return failure or ConnectionLost()
-        case _:
-            return ProtocolViolation(f"unexpected {type(event).__name__}")

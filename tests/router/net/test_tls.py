@@ -39,9 +39,17 @@ def anonymous(certificates: Certificates) -> ssl.SSLContext:
     return client_context(ca=certificates.ca)
 
 
-def connect(port: int, tls: ssl.SSLContext | None, **settings: str) -> OutgoingAssociation:
-    timeouts = Timeouts(connect=5, acse=5, dimse=5)
-    return open_association("127.0.0.1", port, a_request(), tls=tls, timeouts=timeouts, **settings)
+def connect(
+    port: int, tls: ssl.SSLContext | None, *, server_name: str | None = None
+) -> OutgoingAssociation:
+    return open_association(
+        "127.0.0.1",
+        port,
+        a_request(),
+        tls=tls,
+        server_name=server_name,
+        timeouts=Timeouts(connect=5, acse=5, dimse=5),
+    )
 
 
 @pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])
