@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime
 
 from router.ledger import Identifiers, StoredObject
 from router.routing.partial import FIRST, read_partial
@@ -97,6 +98,7 @@ def _facts(data_set: EncodedDataSet, stored: StoredObject) -> Facts:
             transfer_syntax_uid=stored.transfer_syntax_uid,
             size=stored.size,
         ),
+        received=datetime.fromtimestamp(stored.received_at / 1000, UTC),
     )
 
 
