@@ -33,7 +33,7 @@ from router.ledger.models import (
     DeliveryState,
 )
 from router.ledger.settling import settle
-from router.ledger.statements import CHUNK, EVERY_PRIORITY, LEASED, NOTHING, NOW, WAITING, constant
+from router.ledger.statements import CHUNK, LEASED, NOTHING, NOW, WAITING, constant, is_due
 from router.ledger.texts import DETAIL_LIMIT, SLUG_LIMIT, bounded
 
 __all__ = [
@@ -176,16 +176,7 @@ def lease_due(
     return leased
 
 
-_HAS_DUE = select(
-    select(DELIVERIES.c.id)
-    .where(
-        WAITING,
-        DELIVERIES.c.destination == bindparam("destination"),
-        DELIVERIES.c.priority.in_(EVERY_PRIORITY),
-        DELIVERIES.c.next_attempt_at <= NOW,
-    )
-    .exists()
-)
+_HAS_DUE = select(is_due(bindparam("destination")))
 
 
 def has_due(conn: Connection, destination: str) -> bool:

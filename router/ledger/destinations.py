@@ -12,15 +12,14 @@ from sqlalchemy import (
     Integer,
     bindparam,
     case,
-    exists,
     func,
     or_,
     select,
     update,
 )
 
-from router.ledger.models import DELIVERIES, DESTINATION_SLOTS, DESTINATIONS
-from router.ledger.statements import EVERY_PRIORITY, NOTHING, NOW, WAITING, InsertNew, constant
+from router.ledger.models import DESTINATION_SLOTS, DESTINATIONS
+from router.ledger.statements import NOTHING, NOW, InsertNew, constant, is_due
 from router.ledger.texts import SLUG_LIMIT, bounded
 
 
@@ -213,12 +212,7 @@ _WITH_DUE_WORK = (
         ~DESTINATIONS.c.held,
         or_(DESTINATIONS.c.state == constant("up"), DESTINATIONS.c.next_probe_at <= NOW),
         or_(DESTINATIONS.c.probe_until.is_(None), DESTINATIONS.c.probe_until < NOW),
-        exists().where(
-            WAITING,
-            DELIVERIES.c.destination == DESTINATIONS.c.name,
-            DELIVERIES.c.priority.in_(EVERY_PRIORITY),
-            DELIVERIES.c.next_attempt_at <= NOW,
-        ),
+        is_due(DESTINATIONS.c.name),
     )
     .order_by(DESTINATIONS.c.name)
 )

@@ -3,11 +3,22 @@
 from collections.abc import Mapping
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, Insert, Table, literal_column, null, text
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Insert,
+    Table,
+    literal_column,
+    null,
+    or_,
+    select,
+    text,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.elements import TextClause
 
 from router.ledger.clock import ledger_now
+from router.ledger.models import DELIVERIES
 
 CHUNK = 500
 """Rows named by one IN list: far below every driver's limit on parameters."""
@@ -24,9 +35,32 @@ def constant(value: str | int) -> ColumnElement[str]:
     return literal_column(str(value) if isinstance(value, int) else f"'{value}'")
 
 
-EVERY_PRIORITY: Final = [constant(priority) for priority in range(4)]
 NOW: Final[ColumnElement[int]] = ledger_now()
 NOTHING: Final[ColumnElement[None]] = null()
+
+
+def is_due(destination: ColumnElement[str]) -> ColumnElement[bool]:
+    """Whether anything is to be leased for a destination.
+
+    The earliest of each priority is the first entry of a range of ix_deliveries_due. A plain EXISTS
+    is not asked of that index by PostgreSQL when its plan is for any values: it expects to come
+    upon a match soon in the table itself, and reads a dead destination's whole backlog before.
+    """
+    return or_(
+        *(
+            select(DELIVERIES.c.next_attempt_at)
+            .where(
+                WAITING,
+                DELIVERIES.c.destination == destination,
+                DELIVERIES.c.priority == constant(priority),
+            )
+            .order_by(DELIVERIES.c.next_attempt_at)
+            .limit(literal_column("1"))
+            .scalar_subquery()
+            <= NOW
+            for priority in range(4)
+        )
+    )
 
 
 class InsertNew:
@@ -49,7 +83,6 @@ class InsertNew:
 
 __all__ = [
     "CHUNK",
-    "EVERY_PRIORITY",
     "LEASED",
     "NOTHING",
     "NOW",
@@ -58,4 +91,5 @@ __all__ = [
     "WAITING",
     "InsertNew",
     "constant",
+    "is_due",
 ]
