@@ -53,6 +53,14 @@ LOOPS = Counter(
 FREE_BYTES = Gauge(
     "dicom_router_free_bytes", "Free bytes on the disk that objects are received on."
 )
+SPOOL_WAITING = Gauge(
+    "dicom_router_spool_waiting", "Objects in the spool on their way to a store elsewhere."
+)
+CARRY_SECONDS = Histogram(
+    "dicom_router_carry_seconds",
+    "From an object's reception to the store elsewhere that has it.",
+    buckets=LONG,
+)
 STORE_FAILURES = Counter(
     "dicom_router_store_failures_total",
     "Requests that the store did not carry out, by what was asked of it.",

@@ -16,6 +16,7 @@ class Answer:
 
 SUCCESS = Answer(status=0x0000, slug="stored")
 NO_ROOM = Answer(status=0xA700, slug="out_of_resources", comment="no room; send again later")
+STORE_AWAY = Answer(status=0xA700, slug="store_away", comment="the store is away; send again later")
 NOT_WRITTEN = Answer(status=0x0110, slug="processing_failure", comment="could not be stored")
 DUPLICATE = Answer(status=0x0111, slug="duplicate", comment="this SOP instance came before")
 INVALID_INSTANCE = Answer(

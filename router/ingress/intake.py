@@ -13,10 +13,11 @@ from collections.abc import Callable, Sequence
 
 from router import metrics, tickets
 from router.broker import Broker, BrokerUnavailable
+from router.ingress.carrying import Carriage
 from router.ingress.recovery import scan
 from router.ledger import Ledger, LedgerUnavailable, ReceivedObject, objects
 from router.logs import get_logger
-from router.store import Spool
+from router.store import Spool, Store
 from router.tickets import RoutingTicket
 
 QUEUE_LIMIT = 20_000
@@ -27,6 +28,8 @@ LINGER_SECONDS = 0.04
 lease further on, as much as some tens of rows. An object that comes alone does not wait."""
 BUSY_SECONDS = 0.1
 """Load is when the next object comes so soon after the last batch."""
+OFFER_SECONDS = 0.5
+"""How long a scan waits for a place among what is carried, before it looks at what has arrived."""
 RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 log = get_logger("ingress")
@@ -35,8 +38,17 @@ log = get_logger("ingress")
 class Intake:
     """One thread that carries received objects into the ledger, in batches."""
 
-    def __init__(self, *, ledger: Ledger, broker: Broker, spool: Spool, node: str) -> None:
-        """`node` names this spool in the ledger's checkpoints."""
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        broker: Broker,
+        spool: Spool,
+        node: str,
+        store: Store | None = None,
+    ) -> None:
+        """`node` names this spool in the ledger's checkpoints; `store`: where objects go first if
+        the spool is not it."""
         self._ledger = ledger
         self._broker = broker
         self._spool = spool
@@ -45,34 +57,58 @@ class Intake:
         self._overflowed = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="intake", daemon=True)
+        self._carriage: Carriage | None = None
+        if store is not None and store is not spool.store:
+            self._carriage = Carriage(
+                spool, store, carried=self.submit_carried, overflowed=self._leave_to_scan
+            )
         self._checkpoint = ""
         self._scanned = False
 
     def start(self) -> None:
         """Begin; what an earlier run left in the spool is taken in first, beside new objects."""
+        if self._carriage is not None:
+            self._carriage.start()
         self._thread.start()
 
     def submit(self, received: ReceivedObject) -> None:
         """Take note of a durable object. Never waits and never fails."""
+        if self._carriage is not None:
+            self._carriage.submit(received)
+        else:
+            self.submit_carried(received)
+
+    def secure(self, received: ReceivedObject) -> bool:
+        """Carry it into the store while its sender waits; whether that has it. If so, it goes on
+        with `submit_carried`; if not, it is gone."""
+        return self._carriage is None or self._carriage.secure(received)
+
+    def submit_carried(self, received: ReceivedObject) -> None:
+        """Take note of an object that the store has. Never waits and never fails."""
         try:
             self._queue.put_nowait(received)
         except queue.Full:
-            # Left to a scan, which passes over what counts as under way. The flag first: while
-            # it stands, no checkpoint overtakes the object.
-            self._overflowed.set()
-            self._spool.settled([received.id])
+            self._leave_to_scan(received)
         else:
             metrics.INTAKE_WAITING.inc()
+
+    def _leave_to_scan(self, received: ReceivedObject) -> None:
+        # A scan passes over what counts as under way. The flag first: while it stands, no
+        # checkpoint overtakes the object.
+        self._overflowed.set()
+        self._spool.settled([received.id])
 
     def stop(self, timeout: float) -> bool:
         """Carry over what waits, then end; whether that was done within `timeout` seconds.
 
         What is left lies in the spool and is taken in at the next start.
         """
+        deadline = time.monotonic() + timeout
+        carried = self._carriage is None or self._carriage.stop(timeout / 2)
         self._stopping.set()
         self._queue.put(None)
-        self._thread.join(timeout)
-        return not self._thread.is_alive()
+        self._thread.join(max(0.0, deadline - time.monotonic()))
+        return carried and not self._thread.is_alive()
 
     def _run(self) -> None:
         self._persist(self._scan)
@@ -116,6 +152,7 @@ class Intake:
         if not self._persist(write):
             return
         ids = tuple(received.id for received in batch)
+        self._leave_spool(ids)
         self._spool.settled(ids)
         self._ring(ids)
         self._advance_checkpoint()
@@ -125,6 +162,15 @@ class Intake:
             self._broker.publish(RoutingTicket(object_ids=ids))
         except BrokerUnavailable as error:
             log.warning("ticket not published; the sweep rings again", reason=str(error))
+
+    def _leave_spool(self, ids: Sequence[str]) -> None:
+        """The store and the ledger have them: their files in the spool have served."""
+        if self._carriage is None:
+            return
+        try:
+            self._spool.store.delete(ids)
+        except OSError as error:
+            log.warning("files left in the spool for the next start", reason=error.strerror)
 
     def _advance_checkpoint(self) -> None:
         checkpoint = self._spool.checkpoint()
@@ -140,11 +186,27 @@ class Intake:
 
     def _scan(self) -> None:
         self._scanned = False  # no checkpoint may overtake what the scan is still to find
-        for batch in scan(self._ledger, self._spool, node=self._node, size=BATCH):
-            self._take_in(batch)
+        apart = self._carriage is not None
+        for batch in scan(self._ledger, self._spool, node=self._node, size=BATCH, apart=apart):
+            if not self._resume(batch):
+                return
             while not self._queue.empty() and (newer := self._gather()):
                 self._take_in_gathered(newer)  # a long scan must not hold up what comes in now
         self._scanned = True
+
+    def _resume(self, batch: Sequence[ReceivedObject]) -> bool:
+        """Take up what a scan found; False if we end before there is a place for it."""
+        if self._carriage is None:
+            self._take_in(batch)
+            return True
+        self._spool.resumed(received.id for received in batch)
+        for received in batch:
+            while not self._carriage.offer(received, OFFER_SECONDS):
+                if self._stopping.is_set():
+                    return False
+                if not self._queue.empty():
+                    self._take_in_gathered(self._gather())
+        return True
 
     def _persist(self, act: Callable[[], None]) -> bool:
         """Do it, again and again while the ledger is away; False if we end before it is back."""

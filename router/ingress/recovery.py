@@ -24,10 +24,14 @@ _HEAD = 64 << 10
 log = get_logger("ingress")
 
 
-def scan(ledger: Ledger, spool: Spool, *, node: str, size: int) -> Iterator[list[ReceivedObject]]:
+def scan(
+    ledger: Ledger, spool: Spool, *, node: str, size: int, apart: bool = False
+) -> Iterator[list[ReceivedObject]]:
     """Yield batches of at most `size` objects that the ledger has not got.
 
-    Objects that are being received while this runs are left alone. Raises LedgerUnavailable.
+    Objects that are being received while this runs are left alone. `apart`: the store is
+    elsewhere, so that files whose object the ledger knows are left-overs and are removed.
+    Raises LedgerUnavailable.
     """
     with ledger.read() as connection:
         since = objects.checkpoint(connection, node) or ""
@@ -35,7 +39,7 @@ def scan(ledger: Ledger, spool: Spool, *, node: str, size: int) -> Iterator[list
     for bucket in sorted(spool.store.buckets()):
         if bucket < since:
             continue
-        for received in _bucket(ledger, spool, bucket):
+        for received in _bucket(ledger, spool, bucket, apart):
             batch.append(received)
             if len(batch) == size:
                 yield batch
@@ -44,13 +48,16 @@ def scan(ledger: Ledger, spool: Spool, *, node: str, size: int) -> Iterator[list
         yield batch
 
 
-def _bucket(ledger: Ledger, spool: Spool, bucket: str) -> Iterator[ReceivedObject]:
+def _bucket(ledger: Ledger, spool: Spool, bucket: str, apart: bool) -> Iterator[ReceivedObject]:
     under_way = spool.under_way()
     found = set(spool.store.ids_in(bucket)) - under_way
     if not found:
         return
     with ledger.read() as connection:
-        unknown = found - objects.known_ids(connection, bucket)
+        known = objects.known_ids(connection, bucket)
+    unknown = found - known
+    if apart:
+        spool.store.delete(found & known)
     # Asked again after the ledger: what began in between is under way, what ended is known.
     for object_id in sorted(unknown - spool.under_way()):
         received = read_spooled(spool.store, object_id)

@@ -18,7 +18,7 @@ from router.logs import get_logger
 from router.net.acceptor import Acceptor
 from router.net.connection import Patience
 from router.net.tls import server_context
-from router.store import Spool
+from router.store import Spool, Store
 
 INTAKE_SECONDS = 10.0
 """How long a stop waits for intake; what is left is taken in at the next start."""
@@ -30,23 +30,33 @@ class Ingress:
     """All listeners of one process. `start`, then `stop`."""
 
     def __init__(
-        self, site: Site, *, ledger: Ledger, broker: Broker, spool: Spool, node: str
+        self,
+        site: Site,
+        *,
+        ledger: Ledger,
+        broker: Broker,
+        spool: Spool,
+        node: str,
+        store: Store | None = None,
     ) -> None:
+        """`store`: where objects are carried from the spool, if that is not it."""
         self._ledger = ledger
         self._sources = site.sources
-        self._intake = Intake(ledger=ledger, broker=broker, spool=spool, node=node)
+        self._intake = Intake(ledger=ledger, broker=broker, spool=spool, node=node, store=store)
         space = SpaceGuard(
             free_bytes=spool.store.free_bytes,
             clock=time.monotonic,
             low=site.free_space.low,
             high=site.free_space.high,
         )
+        shared = site.durability == "shared"
         sink = ObjectSink(
             spool=spool,
             space=space,
             durable=site.durability != "unsafe",
             refuses=self._came_before if site.duplicates == "refuse" else _never,
-            submit=self._intake.submit,
+            submit=self._intake.submit_carried if shared else self._intake.submit,
+            secure=self._intake.secure if shared else None,
         )
         self.acceptors = {
             listener.name: _acceptor(

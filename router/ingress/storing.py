@@ -22,6 +22,7 @@ from router.ingress.answers import (
     NO_DATA_SET,
     NO_ROOM,
     NOT_WRITTEN,
+    STORE_AWAY,
     SUCCESS,
     Answer,
 )
@@ -42,7 +43,8 @@ class ObjectSink:
     """Where received objects go, and what decides whether they may.
 
     `durable` says whether Success waits for the flush, `refuses` whether a SOP instance UID is
-    an unwanted duplicate, `submit` takes note of what is stored.
+    an unwanted duplicate, `submit` takes note of what is stored. `secure`, where Success is said
+    only of what the store elsewhere has, says whether it has it; what it has not is gone.
     """
 
     spool: Spool
@@ -50,6 +52,7 @@ class ObjectSink:
     durable: bool
     refuses: Callable[[str], bool]
     submit: Callable[[ReceivedObject], None]
+    secure: Callable[[ReceivedObject], bool] | None = None
 
 
 class Storing:
@@ -146,6 +149,8 @@ class Storing:
             if answer is not None:
                 return answer
             received = reception.finish(sync=self._sink.durable)
+            if self._sink.secure is not None and not self._sink.secure(received):
+                return STORE_AWAY
             kept = True
             return received
         except OSError as error:

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from router.store.ids import BUCKET_DIGITS, bucket_of, is_object_id
+from router.store.ids import BUCKET_DIGITS, bucket_of, is_object_id, new_object_id
 from router.store.port import Bytes, LocalFile, StoreUnavailable
 
 SUFFIX = ".dcm"
@@ -152,8 +152,14 @@ class DirectoryWriter:
 class DirectoryStore:
     """Files in a folder, one sub-folder for each bucket."""
 
-    def __init__(self, root: Path, *, sync_folders: bool | None = None) -> None:
-        """Makes `root` if need be. `sync_folders`: None asks the file system's kind."""
+    def __init__(
+        self, root: Path, *, sync_folders: bool | None = None, keep_newest: bool = False
+    ) -> None:
+        """Makes `root` if need be. `sync_folders`: None asks the file system's kind.
+
+        `keep_newest`: an emptied folder stays as long as it is the newest one's turn, for a store
+        whose files are gone as soon as they have come.
+        """
         self.root = root
         root.mkdir(parents=True, exist_ok=True)
         if sync_folders is None:
@@ -163,6 +169,8 @@ class DirectoryStore:
         self._identity = (stat.st_dev, stat.st_ino)
         self._window = CacheWindow(CACHE_WINDOW)
         self._made: set[str] = set()
+        self._keep_newest = keep_newest
+        self._emptied: dict[str, str] = {}
         self._making = threading.Lock()
 
     def path_of(self, object_id: str) -> Path:
@@ -207,9 +215,20 @@ class DirectoryStore:
                 folders[bucket_of(object_id)] = os.path.dirname(path)
         if missed:
             self._check_mounted()
+        if self._keep_newest:
+            folders = self._of_the_past(folders)
         for bucket, folder in folders.items():
             self._remove_if_empty(bucket, folder)
         return deleted
+
+    def _of_the_past(self, folders: dict[str, str]) -> dict[str, str]:
+        now = bucket_of(new_object_id())
+        with self._making:
+            self._emptied |= folders
+            past = {name: folder for name, folder in self._emptied.items() if name < now}
+            for bucket in past:
+                del self._emptied[bucket]
+        return past
 
     def free_bytes(self) -> int:
         stat = os.statvfs(self.root)

@@ -44,7 +44,7 @@ def open_spool(site: Site, store: Store, *, process: str | None = None) -> Spool
     """
     if not site.spool_is_apart:
         return Spool(store)
-    return Spool(DirectoryStore(spool_folder(site, process)))
+    return Spool(DirectoryStore(spool_folder(site, process), keep_newest=True))
 
 
 def spool_folder(site: Site, process: str | None = None) -> Path:

@@ -34,6 +34,11 @@ class Spool:
             self.settled([object_id])
             raise
 
+    def resumed(self, object_ids: Iterable[str]) -> None:
+        """A scan found these: they are on their way to the ledger again."""
+        with self._lock:
+            self._under_way.update(object_ids)
+
     def settled(self, object_ids: Iterable[str]) -> None:
         """These objects are in the ledger, or are not wanted any more."""
         with self._lock:
