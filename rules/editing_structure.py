@@ -7,11 +7,11 @@ from typing import Any, TypeAlias
 
 from rules.draft import VITAL, Draft, EditFailed
 from rules.encoded import CHARACTER_SET
-from rules.encoded_level import PIXELS
 from rules.encoded_values import is_creator
 from rules.tags import AttributePath, OfVr, Tag, TagPattern
 from rules.templates import Template
 
+PIXEL_GROUP = 0x7FE0
 PIXEL_DESCRIPTION = frozenset(
     {
         0x00280002, 0x00280003, 0x00280004, 0x00280006, 0x00280008, 0x00280009, 0x00280010,
@@ -38,13 +38,13 @@ def remove(draft: Draft, target: AttributePath | TagPattern | OfVr) -> None:
     else:
         chosen = [(level, tag) for level, tag, vr in draft.every() if vr in target.vrs]
         for level, tag in chosen:
-            if tag != CHARACTER_SET and not (level.is_root and (tag in VITAL or tag >= PIXELS)):
+            is_vital = level.is_root and (tag in VITAL or tag >> 16 == PIXEL_GROUP)
+            if tag != CHARACTER_SET and not is_vital:
                 level.remove_number(tag)
 
 
 def keep_only(draft: Draft, targets: Sequence[AttributePath | TagPattern]) -> None:
     """Paths where they point, patterns at the top level; a private attribute with its creator."""
-    draft.level.complete_with_pixels()
     tree: _Tree = {}
     for path in (target for target in targets if isinstance(target, AttributePath)):
         _plant(tree, path.steps)
@@ -63,6 +63,7 @@ def _plant(tree: _Tree, steps: tuple[Tag, ...]) -> None:
 
 
 def _prune(draft: Draft, tree: _Tree, patterns: Sequence[TagPattern]) -> None:
+    draft.level.complete_with_pixels()
     kept: set[int] = {CHARACTER_SET}
     for tag, below in tree.items():
         number = draft.number(tag)
@@ -73,7 +74,7 @@ def _prune(draft: Draft, tree: _Tree, patterns: Sequence[TagPattern]) -> None:
             _prune(item, below or {}, ())
     if draft.is_root:
         kept |= {*VITAL, *PIXEL_DESCRIPTION}
-        kept |= {n for n in draft.numbers() if n >= PIXELS}
+        kept |= {n for n in draft.numbers() if n >> 16 == PIXEL_GROUP}
         kept |= {n for n in draft.numbers() if any(p.matches(n) for p in patterns)}
     kept |= {n & 0xFFFF0000 | n >> 8 & 0xFF for n in kept if n & 0x10000 and not is_creator(n)}
     for number in draft.numbers():

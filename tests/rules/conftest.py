@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import dedent, indent
 
 import data_store  # type: ignore[import-untyped]  # of the package pydicom-data
 import pydicom
@@ -12,7 +14,9 @@ import pydicom.data
 import pytest
 from pydicom.filereader import read_file_meta_info
 
-from rules.encoded import EncodedDataSet
+from rules.edits import Recording, apply_edits
+from rules.encoded import EncodedDataSet, Piece
+from rules.loading import rules_of_texts
 
 FOLDERS = (Path(pydicom.data.__file__).parent, Path(data_store.__file__).parent)
 FILES = sorted(path for folder in FOLDERS for path in folder.rglob("*") if path.is_file())
@@ -60,3 +64,63 @@ def sample(request: pytest.FixtureRequest) -> Sample:
 @pytest.fixture
 def samples() -> dict[str, Sample]:
     return SAMPLES
+
+
+KEYS = {
+    "research": "a secret of thirty-two characters",
+    "other": "another one of the same length !",
+}
+Edit = Callable[..., pydicom.Dataset]
+
+
+@pytest.fixture
+def edit(tmp_path: Path) -> Edit:
+    """Edits as they are typed, carried out on a sample; what pydicom reads afterwards."""
+
+    def carry_out(
+        sample: Sample,
+        edits: str,
+        *,
+        files: Mapping[str, str] | None = None,
+        keys: Mapping[str, str] | None = KEYS,
+        record: Recording | None = None,
+    ) -> pydicom.Dataset:
+        for name, text in (files or {}).items():
+            (tmp_path / name).write_text(text, encoding="utf-8")
+        lines = indent(dedent(edits).strip(), "    ")
+        text = f"routes:\n- name: it\n  send_to: there\n  edits:\n{lines}\n"
+        table = rules_of_texts({"10.yaml": text}, keys=keys, folder=tmp_path)
+        data_set = sample.data_set
+        result = apply_edits(table.routes[0].dispatch.edits, data_set, record=record)
+        decoded = sample.decoded(joined(result.pieces, data_set))
+        assert result.sop_instance_uid == decoded.SOPInstanceUID
+        return decoded
+
+    return carry_out
+
+
+def joined(pieces: tuple[Piece, ...], data_set: EncodedDataSet) -> bytes:
+    return b"".join(
+        piece if isinstance(piece, bytes) else bytes(data_set.view(piece.offset, piece.length))
+        for piece in pieces
+    )
+
+
+def made(sample: Sample, data_set: pydicom.Dataset) -> Sample:
+    """The sample with another data set, written by pydicom."""
+    file = io.BytesIO()
+    data_set.file_meta.TransferSyntaxUID = sample.syntax
+    pydicom.dcmwrite(file, data_set, enforce_file_format=True)
+    content = file.getvalue()
+    length = int.from_bytes(content[140:144], "little")
+    return Sample(sample.name, content, sample.syntax, 144 + length)
+
+
+@pytest.fixture
+def remade() -> Callable[[Sample, pydicom.Dataset], Sample]:
+    return made
+
+
+@pytest.fixture
+def ct() -> Sample:
+    return SAMPLES["CT_small.dcm"]
