@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from router.config_codecs import Codecs
 from router.config_destinations import (
     Destination,
     DestinationTimeouts,
@@ -53,6 +54,7 @@ from rules.documents import DocumentError, Mistake, load_document, suggest
 from rules.problems import one_of_each
 
 __all__ = [
+    "Codecs",
     "Destination",
     "DestinationTimeouts",
     "DestinationTls",
@@ -256,6 +258,7 @@ class Site(Settings):
     )
     log: Log = Field(Log(), description="what is logged, and how")
     workers: Workers = Field(Workers(), description="how much works at once in one process")
+    codecs: Codecs = Field(Codecs(), description="what changing pixels may cost")
 
     @property
     def spool_path(self) -> Path:

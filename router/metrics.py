@@ -160,3 +160,18 @@ DEAD_TICKETS = Counter(
     "dicom_router_dead_tickets_total",
     "Broker messages put aside because nobody understood them.",
 )
+OBJECTS_TRANSCODED = Counter(
+    "dicom_router_objects_transcoded_total",
+    "Objects whose pixels were to be changed, by whether they could be.",
+    ["outcome"],
+)
+TRANSCODE_SECONDS = Histogram(
+    "dicom_router_transcode_seconds",
+    "Changing the pixels of an object, all its frames.",
+    buckets=SHORT,
+)
+CODEC_PROCESSES_LOST = Counter(
+    "dicom_router_codec_processes_lost_total",
+    "Codec processes that a frame broke, by how.",
+    ["outcome"],
+)

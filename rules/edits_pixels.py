@@ -166,8 +166,8 @@ class Burning(Section):
 
 
 class TransferSyntax(Section):
-    """Send the object in this transfer syntax: decompressed, compressed, or both in turn. An
-    object without pixel data, or in that syntax already, is left as it is."""
+    """Send the object in this transfer syntax: decompressed, compressed, or both in turn. One in
+    that syntax already is left as it is, as is one without pixel data to compress."""
 
     transcoding: Transcoding = Field(alias="transfer_syntax")
 

@@ -14,6 +14,7 @@ from router.ledger import Ledger, LedgerUnavailable
 from router.logs import get_logger
 from router.store import Store
 from router.tickets import EgressTicket
+from router.transcoding.copies import Copies
 
 log = get_logger("egress")
 
@@ -31,11 +32,13 @@ class EgressTask:
         broker: Broker,
         worker: str,
         stop: Callable[[], bool],
+        copies: Copies | None = None,
     ) -> None:
         self.serve(destinations)
         self._ledger = ledger
         self._store = store
         self._pool = pool
+        self._copies = copies
         self._broker = broker
         self._worker = worker
         self._stop = stop
@@ -89,6 +92,7 @@ class EgressTask:
                 pool=self._pool,
                 worker=self._worker,
                 stop=self._stop,
+                copies=self._copies,
             ).left_due
         except LedgerUnavailable as error:
             log.warning(

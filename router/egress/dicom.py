@@ -34,6 +34,7 @@ from router.net.errors import (
 from router.net.requestor import OutgoingAssociation, Timeouts, open_association
 from router.net.tls import client_context
 from router.store import Store, StoreUnavailable
+from router.transcoding.copies import Copies
 
 # The peer does not know us, or has another name: only a person can change that (PS3.8 9.3.4).
 _MISCONFIGURED = {(1, 3), (1, 7)}
@@ -43,12 +44,19 @@ class DicomChannel:
     """The way to one Storage SCP, for one drain: at most one association at a time."""
 
     def __init__(
-        self, destination: Destination, settings: DicomDestination, store: Store, pool: Pool
+        self,
+        destination: Destination,
+        settings: DicomDestination,
+        store: Store,
+        pool: Pool,
+        copies: Copies | None = None,
     ) -> None:
+        """`copies`: what is decompressed for peers that take nothing of what is stored."""
         self._name = destination.name
         self._settings = settings
         self._store = store
         self._pool = pool
+        self._copies = copies
         self._key = (destination.name, settings)
         self._keep = Keep(window=settings.associations, idle=settings.idle, reuse=settings.reuse)
         self._memory = pool.memory(destination.name)
@@ -131,7 +139,7 @@ class DicomChannel:
             return Attempt(outcome=_not_taken(line, delivery), association_id=line.id)
         with (
             payloads.opened(self._store, delivery) as payload,
-            reencoding.encoded(payload, delivery, choices) as (choice, data),
+            reencoding.encoded(payload, delivery, choices, self._copies) as (choice, data),
         ):
             response = line.association.store(
                 choice.context_id,

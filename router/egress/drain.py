@@ -21,6 +21,7 @@ from router.egress.tenure import Tenure
 from router.egress.timing import Timing
 from router.ledger import LeasedDelivery, Ledger, deliveries, destinations
 from router.store import Store
+from router.transcoding.copies import Copies
 
 __all__ = ["DrainResult", "Timing", "drain"]
 
@@ -48,6 +49,7 @@ def drain(
     worker: str,
     stop: Callable[[], bool],
     timing: Timing = USUAL,
+    copies: Copies | None = None,
 ) -> DrainResult:
     """Deliver what is due to `destination`; at once nothing when all its slots are taken.
 
@@ -56,7 +58,7 @@ def drain(
     # Leases are fenced by an owner that no other drain has.
     owner = f"{worker[-48:]}/{secrets.token_hex(6)}"
     tenure = Tenure(destination, ledger, owner, timing.chance)
-    channel = _channel(destination, store, pool)
+    channel = _channel(destination, store, pool, copies)
     batch = _begin(destination, ledger, tenure)
     if batch is None:
         return NOTHING_DONE
@@ -86,11 +88,11 @@ def _begin(destination: Destination, ledger: Ledger, tenure: Tenure) -> list[Lea
         return tenure.begin(connection)
 
 
-def _channel(destination: Destination, store: Store, pool: Pool) -> Channel:
+def _channel(destination: Destination, store: Store, pool: Pool, copies: Copies | None) -> Channel:
     if destination.folder is not None:
         return FolderChannel(destination.folder, store)
     assert destination.dicom is not None  # a destination is one of both
-    return DicomChannel(destination, destination.dicom, store, pool)
+    return DicomChannel(destination, destination.dicom, store, pool, copies)
 
 
 def _patience(timing: Timing, stop: Callable[[], bool]) -> Callable[[], bool]:

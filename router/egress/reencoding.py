@@ -1,7 +1,7 @@
-"""An object in the transfer syntax its peer takes: as stored, else with its header written anew.
+"""An object in the transfer syntax its peer takes: as stored, else re-encoded or decompressed.
 
-Pixel data is handed on by reference. Encapsulated pixel data cannot be re-encoded so: until the
-router transcodes, such a delivery is held.
+Native pixel data is handed on by reference, and only the header is written anew. Encapsulated
+pixel data is decompressed; the copy is kept for other destinations that take nothing else either.
 """
 
 import mmap
@@ -13,21 +13,31 @@ from router.egress.contexts import Choice
 from router.egress.payloads import Payload, PayloadUnusable
 from router.ledger import LeasedDelivery
 from router.net.data_source import DataSource, FileSlice
+from router.transcoding.copies import Copies
+from router.transcoding.errors import CannotTranscode, NoCodecs
 from rules.encoded import EncodedDataSet, MalformedDataSet, Slice
 from rules.reencode import CannotReencode, reencode
+from rules.transfer_syntaxes import KNOWN, is_native
 
 
 @contextmanager
 def encoded(
-    payload: Payload, delivery: LeasedDelivery, choices: Sequence[Choice]
+    payload: Payload, delivery: LeasedDelivery, choices: Sequence[Choice], copies: Copies | None
 ) -> Iterator[tuple[Choice, DataSource]]:
-    """The data set for the first of the choices that it can go out by; PayloadUnusable if none."""
+    """The data set for the first of the choices that it can go out by; PayloadUnusable if none.
+
+    Without `copies` nothing is decompressed.
+    """
     stored = delivery.transfer_syntax_uid
     for choice in choices:
         if choice.transfer_syntax_uid == stored:
             yield choice, payload.data
             return
     choice = choices[0]
+    if copies is not None and stored in KNOWN and not is_native(stored):
+        with _decompressed(payload, delivery, choice, copies) as copy:
+            yield choice, copy
+        return
     # Mapped, since of a large object only the header's pages are ever touched.
     with mmap.mmap(payload.file.fd, 0, prot=mmap.PROT_READ) as mapped:
         try:
@@ -49,6 +59,30 @@ def encoded(
                     view = data_set.view(piece.offset, piece.length)
                     data.append(views.enter_context(view))
             yield choice, data
+
+
+@contextmanager
+def _decompressed(
+    payload: Payload, delivery: LeasedDelivery, choice: Choice, copies: Copies
+) -> Iterator[FileSlice]:
+    with ExitStack() as stack:
+        try:
+            mapped = stack.enter_context(mmap.mmap(payload.file.fd, 0, prot=mmap.PROT_READ))
+            data_set = EncodedDataSet.read(
+                mapped, delivery.transfer_syntax_uid, delivery.data_set_offset
+            )
+            key = delivery.payload_id, choice.transfer_syntax_uid
+            copy = stack.enter_context(copies.copy(key, data_set))
+        except CannotTranscode as error:
+            raise _held("transcoding_failed", error) from None
+        except MalformedDataSet as error:
+            raise _held("data_set_malformed", error) from None
+        except NoCodecs as error:
+            raise PayloadUnusable(outcomes.retry("codecs_unavailable", str(error))) from None
+        except OSError as error:
+            words = f"no place for a decompressed copy: {error.strerror}"
+            raise PayloadUnusable(outcomes.retry("codecs_unavailable", words)) from None
+        yield copy
 
 
 def _held(reason: str, error: Exception) -> PayloadUnusable:

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection
 
 from router import metrics
-from router.config import Loops
+from router.config import Codecs, Loops
 from router.dicom.uids import IMPLEMENTATION_VERSION_NAME
 from router.ledger import (
     PRIORITIES,
@@ -31,9 +31,10 @@ from router.ledger import (
     objects,
 )
 from router.logs import get_logger
-from router.routing.derive import write_derived
+from router.routing.derive import derive
 from router.routing.headers import Header, identifiers, open_header
 from router.store import Spool, StoreUnavailable
+from router.transcoding.transcoder import Transcoder
 from rules.edits import EditFailed, apply_edits
 from rules.encoded import MalformedDataSet
 from rules.recording import Recording
@@ -74,13 +75,21 @@ class Routing:
     """Carries received objects from the ledger to deliveries. Safe to use from many threads."""
 
     def __init__(
-        self, *, ledger: Ledger, spool: Spool, rules: Callable[[], RouteTable], policy: Policy
+        self,
+        *,
+        ledger: Ledger,
+        spool: Spool,
+        rules: Callable[[], RouteTable],
+        policy: Policy,
+        transcoder: Transcoder | None = None,
     ) -> None:
-        """`rules` gives the table in force; it is asked once for a batch."""
+        """`rules` gives the table in force; it is asked once for a batch. `transcoder` changes
+        pixels, with the usual settings where none is given."""
         self._ledger = ledger
         self._spool = spool
         self._rules = rules
         self._policy = policy
+        self._transcoder = transcoder or Transcoder(Codecs())
         self._mutex = threading.Lock()
         self._unrecorded: set[str] = set()
 
@@ -270,7 +279,9 @@ class Routing:
         if dispatch.edits_key not in derived:
             record = _recording(stored) if dispatch.record else None
             edited = apply_edits(dispatch.edits, header.editable, record=record)
-            derived[dispatch.edits_key] = write_derived(self._spool, header.editable, edited)
+            derived[dispatch.edits_key] = derive(
+                self._spool, self._transcoder, header.editable, edited
+            )
         return derived[dispatch.edits_key].id
 
     def _unrouted(

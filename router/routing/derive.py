@@ -1,4 +1,4 @@
-"""Writes a derived object: edits applied by splicing, pixel data copied by reference."""
+"""Writes a derived object: edits applied by splicing, pixel data by reference or changed."""
 
 from __future__ import annotations
 
@@ -11,21 +11,36 @@ from router.dicom.part10 import FileMeta, encode_file_meta
 from router.dicom.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from router.ledger import DerivedObject
 from router.store import Spool, Writer
+from router.transcoding.errors import CannotTranscode
+from router.transcoding.parts import Part, blocks_of
+from router.transcoding.transcoder import Transcoded, Transcoder
 from rules.edits import Edited, EditFailed
-from rules.encoded import EncodedDataSet, Piece, Slice, Source
+from rules.encoded import EncodedDataSet, Slice, Source
 
 _COPY = 1 << 20
 """Bytes copied at a time, so that memory does not grow with pixel data."""
 
 
-def write_derived(spool: Spool, original: EncodedDataSet, edited: Edited) -> DerivedObject:
-    """Put the edited object into the store, durably. OSError when the disk does not take it.
+def derive(
+    spool: Spool, transcoder: Transcoder, original: EncodedDataSet, edited: Edited
+) -> DerivedObject:
+    """Put the edited object into the store, its pixels changed if that is among the edits.
 
-    The caller settles its id with the spool once the ledger knows it. EditFailed for edits of
-    pixels.
+    EditFailed where pixels cannot be changed so, OSError when the disk does not take the object.
+    The caller settles its id with the spool once the ledger knows it.
     """
-    if edited.pixel_edits:
-        raise EditFailed("pixels cannot be changed here")
+    if not edited.pixel_edits:
+        return _write(spool, original, edited, edited.pieces)
+    try:
+        with transcoder.edited(original, edited) as transcoded:
+            return _write(spool, transcoded.source, transcoded, transcoded.parts)
+    except CannotTranscode as error:
+        raise EditFailed(str(error)) from None
+
+
+def _write(
+    spool: Spool, original: EncodedDataSet, edited: Edited | Transcoded, parts: Sequence[Part]
+) -> DerivedObject:
     meta = FileMeta(
         media_storage_sop_class_uid=edited.sop_class_uid,
         media_storage_sop_instance_uid=edited.sop_instance_uid,
@@ -38,7 +53,7 @@ def write_derived(spool: Spool, original: EncodedDataSet, edited: Edited) -> Der
     try:
         with writer:
             writer.write(head)
-            checksum = _write_pieces(writer, original, edited.pieces)
+            checksum = _write_parts(writer, original, parts)
             size = writer.size - len(head)
             writer.commit(sync=True)
     except OSError:
@@ -55,12 +70,13 @@ def write_derived(spool: Spool, original: EncodedDataSet, edited: Edited) -> Der
     )
 
 
-def _write_pieces(writer: Writer, original: EncodedDataSet, pieces: Sequence[Piece]) -> str:
+def _write_parts(writer: Writer, original: EncodedDataSet, parts: Sequence[Part]) -> str:
     digest = xxhash.xxh3_128()
-    for piece in pieces:
+    for piece in parts:
         if not isinstance(piece, Slice):
-            digest.update(piece)
-            writer.write(piece)
+            for block in blocks_of(original, [piece]):
+                digest.update(block)
+                writer.write(block)
             continue
         end = piece.offset + piece.length
         for offset in range(piece.offset, end, _COPY):

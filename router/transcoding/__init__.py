@@ -1,0 +1,1 @@
+"""Changes pixels: transfer syntaxes and black rectangles, with codecs in processes of their own."""
