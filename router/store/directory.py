@@ -231,8 +231,7 @@ class DirectoryStore:
         return past
 
     def free_bytes(self) -> int:
-        stat = os.statvfs(self.root)
-        return stat.f_bavail * stat.f_frsize
+        return free_bytes(self.root)
 
     def buckets(self) -> list[str]:
         return sorted(name for name in os.listdir(self.root) if _is_bucket(name))
@@ -272,6 +271,12 @@ class DirectoryStore:
         with self._making, contextlib.suppress(OSError):
             os.rmdir(folder)  # refused unless empty
             self._made.discard(bucket)
+
+
+def free_bytes(folder: Path) -> int:
+    """Room left on the disk of a folder."""
+    stat = os.statvfs(folder)
+    return stat.f_bavail * stat.f_frsize
 
 
 def _is_bucket(name: str) -> bool:

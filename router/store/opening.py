@@ -1,7 +1,11 @@
 """The store and the spool that a site names."""
 
+import contextlib
+import errno
+import fcntl
 import uuid
 from pathlib import Path
+from typing import TextIO
 
 from router.config import Site
 from router.config_store import StoreFolder
@@ -12,7 +16,9 @@ from router.store.s3 import S3Store
 from router.store.s3_errors import StoreRefuses
 from router.store.spool import Spool
 
+LOCK_FILE = "spool.lock"
 NODE_FILE = "spool.id"
+MOST_PROCESSES = 64
 
 log = get_logger("store")
 
@@ -36,31 +42,50 @@ def open_store(site: Site) -> Store:
     return store
 
 
-def open_spool(site: Site, store: Store, *, process: str | None = None) -> Spool:
-    """What is received is written here: into the store itself, or on this machine's disk first.
+class SpoolTaken(OSError):
+    """Another process receives into this folder."""
 
-    `process`: names one of several processes that receive on this machine; each has a spool of
-    its own below the site's folder, since the scan at a start takes what it finds for its own.
+
+def open_spool(site: Site, written: Spool) -> Spool:
+    """Where this process receives: `written`, into the store itself, or this machine's disk first.
+
+    `written` is the spool of what the process writes into the store. A spool belongs to one
+    process, since the scan at a start takes what it finds for its own: it stays locked while the
+    process lives. One that is apart is the first free numbered folder in the site's, so that
+    several processes of a machine can receive. SpoolTaken, OSError.
     """
     if not site.spool_is_apart:
-        return Spool(store)
-    return Spool(DirectoryStore(spool_folder(site, process), keep_newest=True))
+        try:
+            written.lock = _locked(site.spool_path)
+        except BlockingIOError:
+            words = f"another process receives into {site.spool_path}: each needs a `spool`"
+            raise SpoolTaken(errno.EBUSY, words) from None
+        return written
+    for number in range(MOST_PROCESSES):
+        folder = site.spool_path / str(number)
+        with contextlib.suppress(BlockingIOError):
+            lock = _locked(folder)
+            spool = Spool(DirectoryStore(folder, keep_newest=True), node=_node(folder))
+            spool.lock = lock
+            return spool
+    raise SpoolTaken(errno.EBUSY, f"all spools in {site.spool_path} are taken")
 
 
-def spool_folder(site: Site, process: str | None = None) -> Path:
-    """The folder of one process's spool."""
-    return site.spool_path if process is None else site.spool_path / process
-
-
-def spool_node(site: Site, process: str | None = None) -> str:
-    """The spool's name in the ledger. One that is apart has it in a file of its own, so that it
-    keeps it when its disk moves to another machine, or the machine is called another way."""
-    if not site.spool_is_apart:
-        return str(site.spool_path)[-128:]
-    file = spool_folder(site, process) / NODE_FILE
+def _locked(folder: Path) -> TextIO:
+    folder.mkdir(parents=True, exist_ok=True)
+    file = (folder / LOCK_FILE).open("a")
     try:
-        return file.read_text(encoding="ascii").strip()
-    except FileNotFoundError:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(uuid.uuid4().hex + "\n", encoding="ascii")
-        return file.read_text(encoding="ascii").strip()
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise
+    return file
+
+
+def _node(folder: Path) -> str:
+    """The spool's name in the ledger. It lies with the spool, which keeps it when its disk moves
+    to another machine, or the machine is called another way."""
+    file = folder / NODE_FILE
+    if not file.exists():
+        file.write_text(uuid.uuid4().hex, encoding="ascii")
+    return file.read_text(encoding="ascii")

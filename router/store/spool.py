@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
+from typing import TextIO
 
 from router.store.ids import bucket_of, new_object_id
 from router.store.port import Store, Writer
@@ -17,8 +18,12 @@ from router.store.port import Store, Writer
 class Spool:
     """Hands out new files and knows which objects the ledger has not got yet. Thread-safe."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, node: str = "") -> None:
+        """`node`: the spool's own name in the ledger, where it has one."""
         self.store = store
+        self.node = node
+        self.lock: TextIO | None = None
+        """Held while this process receives into the folder."""
         self._lock = threading.Lock()
         self._under_way: set[str] = set()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from router.store import DirectoryStore, new_object_id
+from router.store import DirectoryStore, StoreUnavailable, bucket_of, new_object_id
 from router.store.directory import NAMES_FOLLOW_DATA, file_system_of
 
 
@@ -137,3 +137,35 @@ def test_many_threads_write_at_once(tmp_path: Path):
     for object_id in found:
         with store.open(object_id) as stored:
             assert stored.read_at(0, 32) == object_id.encode()
+
+
+def test_a_folder_that_is_another_one_now_is_away_and_not_empty(tmp_path: Path):
+    root = tmp_path / "mounted"
+    store = DirectoryStore(root)
+    kept = new_object_id()
+    with store.create(kept) as writer:
+        writer.commit()
+    root.rename(tmp_path / "elsewhere")
+    for there in (False, True):
+        if there:
+            root.mkdir()
+        with pytest.raises(StoreUnavailable):
+            store.open(kept)
+        with pytest.raises(StoreUnavailable):
+            store.delete([kept])
+        with pytest.raises(StoreUnavailable):
+            store.create(new_object_id())
+        assert not there or list(root.iterdir()) == []
+    root.rmdir()
+    (tmp_path / "elsewhere").rename(root)
+    store.open(kept).close()
+
+
+def test_the_newest_folder_of_a_spool_stays_though_it_is_empty(tmp_path: Path):
+    store = DirectoryStore(tmp_path, keep_newest=True)
+    old, new = "0199aaaa" + "1" * 24, new_object_id()
+    for object_id in (old, new):
+        with store.create(object_id) as writer:
+            writer.commit()
+    store.delete([old, new])
+    assert store.buckets() == [bucket_of(new)]
