@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from router.config_broker import BrokerUrl, Lanes
 from router.config_codecs import Codecs
 from router.config_destinations import (
     Destination,
@@ -23,6 +24,7 @@ from router.config_destinations import (
     Probe,
     Retry,
 )
+from router.config_keys import Keys
 from router.config_store import (
     SPOOL,
     S3Settings,
@@ -128,6 +130,9 @@ class Listener(Settings):
     )
     max_pdu_length: MaxPduLength = Field(1024 * 1024, description="the longest PDU we take")
     timeouts: ListenerTimeouts = Field(ListenerTimeouts(), description="how long to wait")
+    priority: Literal["stat", "high", "routine", "low"] = Field(
+        "routine", description="how soon what comes in here is routed"
+    )
 
     def answers_to(self, called_ae_title: str) -> bool:
         """Whether an association called by this title (outer spaces stripped) is for us."""
@@ -249,7 +254,10 @@ class Site(Settings):
     ledger: LedgerUrl = Field(
         "sqlite:///var/ledger.db", repr=False, description="the database's URL"
     )
-    broker: Literal["memory://"] = Field("memory://", description="how the stages ring each other")
+    broker: BrokerUrl = Field(
+        "memory://", repr=False, description="how the stages ring each other: the broker's URL"
+    )
+    lanes: Lanes = Field(("main",), description="queues that destinations share")
     free_space: FreeSpace = Field(FreeSpace(), description="water marks of the receiving disk")
     retention: Retention = Field(Retention(), description="how long delivered objects are kept")
     loops: Loops = Field(Loops(), description="when an object that keeps coming back is held")
@@ -259,6 +267,7 @@ class Site(Settings):
     log: Log = Field(Log(), description="what is logged, and how")
     workers: Workers = Field(Workers(), description="how much works at once in one process")
     codecs: Codecs = Field(Codecs(), description="what changing pixels may cost")
+    keys: Keys = Field({}, repr=False, description="secrets that edits name, by name")
 
     @property
     def spool_path(self) -> Path:
@@ -336,6 +345,11 @@ def _cross_check(site: Site) -> Iterator[_Flaw]:
             yield _Flaw(
                 ("destinations", index, "name"), f"{name} is a word of `on_no_match`, not a name"
             )
+    for index, destination in enumerate(site.destinations):
+        if destination.lane not in (None, *site.lanes):
+            message = f"there is no lane {destination.lane} in `lanes`"
+            guess = suggest(destination.lane or "", site.lanes)
+            yield _Flaw(("destinations", index, "lane"), message, guess)
     if site.on_no_match not in (*UNROUTED_WORDS, *site.destination_names):
         known = [*UNROUTED_WORDS, *site.destination_names]
         message = f"expected hold, discard or a destination, found {site.on_no_match!r}"

@@ -140,6 +140,9 @@ class Destination(Settings):
     folder: FolderDestination | None = Field(None, description="a folder of Part 10 files")
     retry: Retry = Field(Retry(), description="when a delivery that failed is tried again")
     probe: Probe = Field(Probe(), description="when a destination that is down is tried again")
+    lane: Name | None = Field(
+        None, description="one of `lanes`: whose workers serve it; default: the first"
+    )
 
     @model_validator(mode="after")
     def _one_kind(self) -> "Destination":

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import assert_never
+from typing import Literal, assert_never, get_args
 
 TICKET_VERSION = 1
 """Raised when a reader of the old version could misunderstand a new ticket."""
+
+Urgency = Literal["stat", "high", "routine", "low"]
+URGENCIES: tuple[Urgency, ...] = get_args(Urgency)
+"""How soon objects are to be routed, the most urgent first; each has a queue of its own."""
 
 MAX_OBJECTS = 1000
 """Objects named by one routing ticket: bounds the work that one repeated ticket can cost."""
@@ -26,6 +30,7 @@ class RoutingTicket:
     """These received objects wait for a verdict. Ids are 32 hexadecimal digits (UUID version 7)."""
 
     object_ids: tuple[str, ...]
+    urgency: Urgency = "routine"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -57,8 +57,14 @@ class Program:
     """A child process with its output in a file."""
 
     def __init__(
-        self, command: Sequence[str | Path], log: Path, environ: Mapping[str, str] | None = None
+        self,
+        command: Sequence[str | Path],
+        log: Path,
+        environ: Mapping[str, str] | None = None,
+        *,
+        own_group: bool = False,
     ) -> None:
+        """`own_group`: it is the leader of a process group, which can be killed as one."""
         self.command = [str(word) for word in command]
         self.log = log
         with log.open("ab") as output:
@@ -68,6 +74,7 @@ class Program:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **(environ or {})},
+                start_new_session=own_group,
             )
 
     @property

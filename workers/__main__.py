@@ -6,7 +6,8 @@ import gc
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,64 +19,150 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from router.config import Site
-    from workers.embedded import Embedded
+    from workers.process import Process, Role
 
 SWITCH_SECONDS = 0.0002
 """How long one Python thread may keep the others waiting. The default of 5 ms is longer than it
 takes to receive an object."""
 
+worker = typer.Typer(no_args_is_help=True, help="Take tickets: one role of a cluster.")
+app.add_typer(worker, name="worker")
+
+MetricsPortOption = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        max=65535,
+        envvar="DICOM_ROUTER_METRICS_PORT",
+        show_default="the site's",
+        help="Port of /metrics, /live and /ready, for several processes on one machine.",
+    ),
+]
+
 
 @app.command()
-def run(config: ConfigOption = None) -> None:
+def run(config: ConfigOption = None, metrics_port: MetricsPortOption = None) -> None:
     """Run everything in this process: receive, route, deliver, until SIGTERM or Ctrl-C."""
+    from workers.process import Role
+
+    _run(_site(config, metrics_port), site_path(config), tuple(Role))
+
+
+@app.command()
+def ingress(config: ConfigOption = None, metrics_port: MetricsPortOption = None) -> None:
+    """Receive only: one role of a cluster."""
+    from workers.process import Role
+
+    _run(_cluster_site(config, metrics_port), site_path(config), (Role.INGRESS,))
+
+
+@worker.command()
+def rules(config: ConfigOption = None, metrics_port: MetricsPortOption = None) -> None:
+    """Decide where received objects go: one role of a cluster."""
+    from workers.process import Role
+
+    _run(_cluster_site(config, metrics_port), site_path(config), (Role.RULES,))
+
+
+@worker.command()
+def egress(
+    config: ConfigOption = None,
+    metrics_port: MetricsPortOption = None,
+    lane: Annotated[
+        list[str] | None,
+        typer.Option(
+            show_default="all", help="Serve the destinations in this lane only; may be repeated."
+        ),
+    ] = None,
+) -> None:
+    """Deliver what is owed: one role of a cluster."""
+    from workers.process import Role
+
+    site = _cluster_site(config, metrics_port)
+    for name in lane or ():
+        if name not in site.lanes:
+            fail(Exit.USAGE, f"there is no lane {name}; the site has {', '.join(site.lanes)}")
+    _run(site, site_path(config), (Role.EGRESS,), lanes=lane or ())
+
+
+@app.command()
+def conductor(config: ConfigOption = None, metrics_port: MetricsPortOption = None) -> None:
+    """Ring for what is due, forget, measure; of several that run, one leads."""
+    from workers.process import Role
+
+    _run(_cluster_site(config, metrics_port), site_path(config), (Role.CONDUCTOR,))
+
+
+def _site(config: Path | None, metrics_port: int | None) -> Site:
+    site = open_site(config)
+    if metrics_port is not None and site.metrics is not None:
+        where = site.metrics.model_copy(update={"port": metrics_port})
+        site = site.model_copy(update={"metrics": where})
+    return site
+
+
+def _cluster_site(config: Path | None, metrics_port: int | None) -> Site:
+    site = _site(config, metrics_port)
+    if site.broker == "memory://":
+        fail(
+            Exit.USAGE,
+            "one role alone needs a broker that the others can reach: set `broker` to amqp:// or "
+            "amqps://, or use `dicom-router run`",
+        )
+    return site
+
+
+def _run(site: Site, path: Path, roles: Collection[Role], *, lanes: Sequence[str] = ()) -> None:
+    """Run these roles until a signal ends them."""
     from router import logs
 
-    site = open_site(config)
     logs.configure(level=site.log.level, style=site.log.format)
     sys.setswitchinterval(SWITCH_SECONDS)
     signals = Signals((signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
-    embedded = _build(site, site_path(config))
+    process = _build(site, path, roles, lanes)
     try:
-        embedded.start()
+        process.start()
     except OSError as error:
         fail(Exit.FAILED, f"cannot start: {error}")
     # What lives now lives until the end: the collector need not look at it again.
     gc.freeze()
-    _greet(embedded)
+    _greet(process)
     while signals.wait() is signal.SIGHUP:
-        embedded.reload()
+        process.reload()
     typer.echo("stopping: open associations and deliveries in hand are finished first", err=True)
-    if not embedded.stop():
+    if not process.stop():
         # Python would wait for those threads, and they for the peer's time-out.
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(0)
 
 
-def _build(site: Site, path: Path) -> Embedded:
+def _build(site: Site, path: Path, roles: Collection[Role], lanes: Sequence[str]) -> Process:
     from router.ledger import LedgerError
     from rules.documents import DocumentError
-    from workers.embedded import Embedded
+    from workers.process import Process
 
     try:
-        return Embedded(site, path)
+        return Process(site, path, roles, lanes=lanes)
     except DocumentError as error:
         fail(Exit.USAGE, str(error))
     except (LedgerError, OSError) as error:
         fail(Exit.UNAVAILABLE, f"cannot start: {error}")
 
 
-def _greet(embedded: Embedded) -> None:
+def _greet(process: Process) -> None:
     """Say where we listen and what to type next; the last line says that all is up."""
     from router.config import warnings
 
-    for listener in embedded.site.listeners:
-        port = embedded.ingress.acceptors[listener.name].port
+    site = process.site
+    for listener in site.listeners if process.ingress is not None else ():
+        assert process.ingress is not None
+        port = process.ingress.acceptors[listener.name].port
         tls = " (TLS)" if listener.tls else ""
         typer.echo(f"listening as {listener.ae_title} on {listener.bind}:{port}{tls}")
-    for destination in embedded.site.destinations:
+    for destination in site.destinations:
         typer.echo(f"destination {destination.name} ({destination.kind})")
-    for warning in warnings(embedded.site):
+    for warning in warnings(site):
         typer.echo(f"warning: {warning}", err=True)
     typer.echo("ready")
     sys.stdout.flush()

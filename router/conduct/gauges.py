@@ -5,7 +5,6 @@ from __future__ import annotations
 from router import metrics
 from router.config import Site
 from router.ledger import DeliveryState, Ledger, ObjectState, destinations, queries
-from router.store import Store
 
 _SHOWN = (
     DeliveryState.WAITING,
@@ -21,9 +20,8 @@ _PENDING = (
 )
 
 
-def measure(ledger: Ledger, store: Store, site: Site) -> None:
-    """Read depths, ages and health once. Raises LedgerUnavailable, OSError."""
-    metrics.FREE_BYTES.set(store.free_bytes())
+def measure(ledger: Ledger, site: Site) -> None:
+    """Read depths, ages and health once. Raises LedgerUnavailable."""
     with ledger.read() as connection:
         depths = {(depth.destination, depth.state): depth for depth in queries.depths(connection)}
         health = {one.name: one for one in destinations.all_health(connection)}

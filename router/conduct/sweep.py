@@ -7,14 +7,14 @@ a dead destination cost it nothing.
 from __future__ import annotations
 
 from router import tickets
-from router.broker import Broker
+from router.broker import Broker, QueueFull
 from router.ledger import Ledger, deliveries, destinations, objects
 from router.tickets import EgressTicket, RoutingTicket
 
 ORPHAN_AFTER_MS = 10_000
 """A received object without a verdict for this long has lost its ticket, or its worker."""
 
-ORPHANS_AT_ONCE = 5_000
+ORPHANS_AT_ONCE = 20_000
 """Objects rung for in one sweep: what is left waits for the next."""
 
 
@@ -31,7 +31,10 @@ def sweep(ledger: Ledger, broker: Broker) -> None:
     with ledger.read() as connection:
         due = destinations.with_due_work(connection)
     for name in due:
-        broker.publish(EgressTicket(destination=name))
+        try:
+            broker.publish(EgressTicket(destination=name))
+        except QueueFull:
+            continue  # its lane is full of bells, which ring for it too; another lane may not be
 
 
 def sweep_orphans(ledger: Ledger, broker: Broker) -> None:
@@ -42,4 +45,5 @@ def sweep_orphans(ledger: Ledger, broker: Broker) -> None:
         )
     for start in range(0, len(orphans), tickets.MAX_OBJECTS):
         chunk = orphans[start : start + tickets.MAX_OBJECTS]
-        broker.publish(RoutingTicket(object_ids=tuple(chunk)))
+        # Behind what comes in now, and what comes in urgently above all.
+        broker.publish(RoutingTicket(object_ids=tuple(chunk), urgency="low"))

@@ -9,7 +9,8 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 
 from router import metrics, tickets
 from router.broker import Broker, BrokerUnavailable
@@ -18,7 +19,7 @@ from router.ingress.recovery import scan
 from router.ledger import Ledger, LedgerUnavailable, ReceivedObject, objects
 from router.logs import get_logger
 from router.store import Spool, Store
-from router.tickets import RoutingTicket
+from router.tickets import RoutingTicket, Urgency
 
 QUEUE_LIMIT = 20_000
 """Objects that wait in memory for the ledger: about 20 MB. More are left to a scan."""
@@ -45,14 +46,16 @@ class Intake:
         broker: Broker,
         spool: Spool,
         node: str,
+        urgencies: Mapping[str, Urgency] | None = None,
         store: Store | None = None,
     ) -> None:
-        """`node` names this spool in the ledger's checkpoints; `store`: where objects go first if
-        the spool is not it."""
+        """`node` names this spool in the ledger's checkpoints; `urgencies`: a listener's, where
+        it is another than routine; `store`: where objects go first if the spool is not it."""
         self._ledger = ledger
         self._broker = broker
         self._spool = spool
         self._node = node
+        self._urgencies = urgencies or {}
         self._queue: queue.Queue[ReceivedObject | None] = queue.Queue(QUEUE_LIMIT)
         self._overflowed = threading.Event()
         self._stopping = threading.Event()
@@ -151,15 +154,19 @@ class Intake:
 
         if not self._persist(write):
             return
-        ids = tuple(received.id for received in batch)
+        ids = [received.id for received in batch]
         self._leave_spool(ids)
         self._spool.settled(ids)
-        self._ring(ids)
+        by_urgency: defaultdict[Urgency, list[str]] = defaultdict(list)
+        for received in batch:
+            by_urgency[self._urgencies.get(received.listener or "", "routine")].append(received.id)
+        for urgency, these in by_urgency.items():
+            self._ring(RoutingTicket(object_ids=tuple(these), urgency=urgency))
         self._advance_checkpoint()
 
-    def _ring(self, ids: tuple[str, ...]) -> None:
+    def _ring(self, ticket: RoutingTicket) -> None:
         try:
-            self._broker.publish(RoutingTicket(object_ids=ids))
+            self._broker.publish(ticket)
         except BrokerUnavailable as error:
             log.warning("ticket not published; the sweep rings again", reason=str(error))
 

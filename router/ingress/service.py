@@ -38,11 +38,21 @@ class Ingress:
         spool: Spool,
         node: str,
         store: Store | None = None,
+        reuse_port: bool = False,
     ) -> None:
-        """`store`: where objects are carried from the spool, if that is not it."""
+        """`store`: where objects are carried from the spool, if that is not it. `reuse_port`:
+        other processes of this machine listen on the same ports."""
         self._ledger = ledger
         self._sources = site.sources
-        self._intake = Intake(ledger=ledger, broker=broker, spool=spool, node=node, store=store)
+        urgencies = {listener.name: listener.priority for listener in site.listeners}
+        self._intake = Intake(
+            ledger=ledger,
+            broker=broker,
+            spool=spool,
+            node=node,
+            urgencies=urgencies,
+            store=store,
+        )
         space = SpaceGuard(
             free_bytes=spool.store.free_bytes,
             clock=time.monotonic,
@@ -60,7 +70,9 @@ class Ingress:
         )
         self.acceptors = {
             listener.name: _acceptor(
-                listener, StorageScp(listener=listener, sources=self._sources_now, sink=sink)
+                listener,
+                StorageScp(listener=listener, sources=self._sources_now, sink=sink),
+                reuse_port=reuse_port,
             )
             for listener in site.listeners
         }
@@ -100,7 +112,7 @@ class Ingress:
             return False
 
 
-def _acceptor(listener: Listener, scp: StorageScp) -> Acceptor:
+def _acceptor(listener: Listener, scp: StorageScp, *, reuse_port: bool) -> Acceptor:
     timeouts = listener.timeouts
     return Acceptor(
         host=listener.bind,
@@ -109,6 +121,7 @@ def _acceptor(listener: Listener, scp: StorageScp) -> Acceptor:
         tls=None if listener.tls is None else _tls(listener.tls),
         timers=Timers(artim=timeouts.artim),
         patience=Patience(idle=timeouts.idle, network=timeouts.network),
+        reuse_port=reuse_port,
         name=listener.name,
     )
 

@@ -1,6 +1,4 @@
-"""Metrics: their names, their labels, and the endpoint."""
-
-import urllib.request
+"""Metrics: their names and their labels."""
 
 import pytest
 from prometheus_client import Counter, Gauge, Histogram
@@ -19,24 +17,3 @@ def test_names_and_labels_follow_the_rules(metric: Counter | Gauge | Histogram):
     assert set(metric._labelnames) <= LABELS  # nothing unbounded, no patient, no stranger
     if isinstance(metric, Gauge):
         assert not family.name.endswith("_total")
-
-
-def test_prometheus_is_answered():
-    metrics.OBJECTS_RECEIVED.labels("main", "success").inc()
-    endpoint = metrics.serve("127.0.0.1", 0)
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{endpoint.port}/metrics") as answer:
-            text = answer.read().decode()
-    finally:
-        endpoint.close()
-    assert 'dicom_router_objects_received_total{listener="main",outcome="success"} ' in text
-    assert "process_resident_memory_bytes" in text
-
-
-def test_a_port_that_is_taken_is_an_error():
-    endpoint = metrics.serve("127.0.0.1", 0)
-    try:
-        with pytest.raises(OSError, match="in use"):
-            metrics.serve("127.0.0.1", endpoint.port)
-    finally:
-        endpoint.close()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 from prometheus_client import REGISTRY
 
-from workers.conductor import Conductor, Duty
+from workers.duties import Duty, Leadership, Rounds
 
 
 def leading() -> float | None:
@@ -21,19 +22,20 @@ class Lease:
         self.acted = threading.Event()
         self.retired = threading.Event()
 
-    def conductor(self) -> Conductor:
-        return Conductor(
-            [Duty(name="act", every=0.001, act=self.acted.set)],
-            leads=lambda: self.ours,
-            retired=self.retired.set,
-            renew_every=0.001,
-        )
+    def conductor(self) -> Rounds:
+        return conductor(self, lambda: self.ours)
+
+
+def conductor(lease: Lease, take: Callable[[], bool]) -> Rounds:
+    leadership = Leadership(take, retired=lease.retired.set, renew_every=0.001)
+    duty = Duty(name="act", every=0.001, act=lease.acted.set)
+    return Rounds([duty], name="conductor", when=leadership.held)
 
 
 def test_who_leads_acts_and_says_so_and_who_lost_it_retires() -> None:
     lease = Lease()
-    conductor = lease.conductor()
-    conductor.start()
+    rounds = lease.conductor()
+    rounds.start()
     try:
         assert lease.acted.wait(10)
         assert leading() == 1
@@ -42,7 +44,7 @@ def test_who_leads_acts_and_says_so_and_who_lost_it_retires() -> None:
         assert lease.retired.wait(10)
         assert leading() == 0
     finally:
-        conductor.stop()
+        rounds.stop()
 
 
 def test_who_never_led_has_nothing_to_retire_from() -> None:
@@ -54,15 +56,10 @@ def test_who_never_led_has_nothing_to_retire_from() -> None:
         asked.set()
         return False
 
-    conductor = Conductor(
-        [Duty(name="act", every=0.001, act=lease.acted.set)],
-        leads=refused,
-        retired=lease.retired.set,
-        renew_every=0.001,
-    )
-    conductor.start()
+    rounds = conductor(lease, refused)
+    rounds.start()
     assert asked.wait(10)
-    conductor.stop()
+    rounds.stop()
     assert leading() == 0
     assert not lease.retired.is_set()
     assert not lease.acted.is_set()

@@ -9,7 +9,6 @@ from prometheus_client import REGISTRY
 from router.conduct.gauges import measure, unmeasure
 from router.config import load_site
 from router.ledger import Ledger, destinations
-from router.store import DirectoryStore
 
 SITE = """
 listeners: [{name: main, ae_title: ROUTER, port: 0}]
@@ -30,7 +29,7 @@ def test_what_was_measured_is_not_shown_by_one_that_no_longer_leads(tmp_path: Pa
     ledger.upgrade()
     with ledger.write() as connection:
         destinations.mark_down(connection, "pacs", "connect_refused", 60_000)
-    measure(ledger, DirectoryStore(tmp_path / "store"), site)
+    measure(ledger, site)
     assert shown("destination_up", destination="pacs") == 0
     assert shown("queue_depth", destination="pacs", state="waiting") == 0
     assert shown("queue_oldest_seconds", destination="pacs") == 0

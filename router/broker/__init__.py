@@ -1,0 +1,121 @@
+"""The broker: its queues, publishing a ticket, and the Celery application that takes them.
+
+The only place in `router` that knows Celery and kombu. Tasks are registered by `workers.app`; a
+ticket is published by the task's name, so nothing here imports them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from celery.utils import uuid
+from kombu import Connection, Queue
+
+from router import tickets
+from router.broker.application import application
+from router.broker.dead import REASON, DeadTicket, Depth, depths_of, take_dead
+from router.broker.errors import BrokerUnavailable, QueueFull
+from router.broker.publishing import CONNECT_SECONDS, Publisher, translated_failures
+from router.broker.queues import (
+    DEAD_EXCHANGE,
+    DEAD_QUEUE,
+    EXCHANGE,
+    all_queues,
+    dead_queue,
+    egress_queue,
+    egress_queues,
+    routing_queue,
+    routing_queues,
+)
+from router.tickets import EgressTicket, RoutingTicket, Ticket
+
+__all__ = [
+    "DEAD_QUEUE",
+    "EGRESS_TASK",
+    "ROUTING_TASK",
+    "Broker",
+    "BrokerUnavailable",
+    "DeadTicket",
+    "Depth",
+    "QueueFull",
+    "egress_queue",
+    "egress_queues",
+    "routing_queue",
+    "routing_queues",
+]
+
+ROUTING_TASK = "dicom-router.routing"
+EGRESS_TASK = "dicom-router.egress"
+
+
+class Broker:
+    """Publishes tickets; `app` is for the composition root, which registers and runs the tasks."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        lanes: Sequence[str] = ("main",),
+        lane_of: Callable[[str], str | None] = lambda _destination: None,
+    ) -> None:
+        """`lanes`: all there are; `lane_of` a destination's name, None for the first of them."""
+        self.in_process = url.startswith("memory:")
+        self.lanes = tuple(lanes)
+        self._lane_of = lane_of
+        self._queues = all_queues(self.lanes)
+        self.app = application(url, self._queues)
+        self._publisher = Publisher(self._new_connection, self._declared)
+
+    def publish(self, ticket: Ticket) -> None:
+        """Ring the bell; when this returns, a queue has it. BrokerUnavailable, QueueFull."""
+        match ticket:
+            case RoutingTicket():
+                task, queue = ROUTING_TASK, routing_queue(ticket.urgency)
+            case EgressTicket():
+                task, queue = EGRESS_TASK, egress_queue(self._lane(ticket.destination))
+        # argsrepr: Celery would otherwise build a repr of every id in the ticket.
+        message = self.app.amqp.as_task_v2(
+            uuid(), task, args=(tickets.encode(ticket),), argsrepr="-", kwargsrepr="-"
+        )
+        self._publisher.send(
+            message.body,
+            exchange=EXCHANGE,
+            routing_key=queue,
+            headers=message.headers,
+            properties=message.properties,
+        )
+
+    def bury(self, body: object, reason: str, **properties: Any) -> None:
+        """Put a message that nobody understands aside, with the reason. BrokerUnavailable."""
+        self._publisher.send(
+            body,
+            exchange=DEAD_EXCHANGE,
+            routing_key="",
+            headers={REASON: reason[:500]},
+            properties=properties,
+        )
+
+    def depths(self) -> list[Depth]:
+        """How full each queue is, and how many take from it. BrokerUnavailable."""
+        with translated_failures(), self._new_connection() as connection:
+            return depths_of(connection, self._declared())
+
+    def dead(self, *, limit: int, drop: bool) -> list[DeadTicket]:
+        """The oldest dead tickets; with `drop` they are gone for good. BrokerUnavailable."""
+        with translated_failures(), self._new_connection() as connection:
+            return take_dead(connection, dead_queue(), limit=limit, drop=drop)
+
+    def close(self) -> None:
+        """Close the connection that tickets were published on."""
+        self._publisher.close()
+
+    def _lane(self, destination: str) -> str:
+        lane = self._lane_of(destination)
+        return lane if lane in self.lanes else self.lanes[0]
+
+    def _declared(self) -> list[Queue]:
+        return [dead_queue(), *self._queues]
+
+    def _new_connection(self) -> Connection:
+        return self.app.connection_for_write(connect_timeout=CONNECT_SECONDS, heartbeat=0)

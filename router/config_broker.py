@@ -1,0 +1,43 @@
+"""How the processes of a site reach each other: the broker's URL, and the lanes of its queues."""
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, ValidationInfo
+
+from router.config_values import Name, read_secret
+
+MOST_LANES = 16
+"""Each lane is a queue that the broker replicates and every egress worker asks."""
+
+_URL = re.compile(r"amqps?://[^\s/;]+(/[^\s;]*)?")
+
+
+def read_broker_url(value: object, info: ValidationInfo) -> object:
+    """`memory://`, `amqp://…`, `amqps://…`, several hosts separated by `;`, or `file:PATH`."""
+    url = read_secret(value, info)
+    if not isinstance(url, str):
+        return url
+    hosts = url.split(";")
+    if url != "memory://" and not all(_URL.fullmatch(host) for host in hosts):
+        # The value itself may hold a password: it is not repeated.
+        raise ValueError("a broker is memory://, or amqps://USER:PASSWORD@HOST/VHOST")
+    if len({host.partition(":")[0] for host in hosts}) > 1:
+        raise ValueError("the hosts of one broker are reached all by amqp:// or all by amqps://")
+    return url
+
+
+def check_lanes(lanes: tuple[str, ...]) -> tuple[str, ...]:
+    """At least one, and each once."""
+    if not lanes:
+        raise ValueError("destinations need a lane: leave `lanes` out, or name at least one")
+    if len(lanes) > MOST_LANES:
+        raise ValueError(f"at most {MOST_LANES} lanes: each is a queue of its own")
+    if len(set(lanes)) < len(lanes):
+        raise ValueError("a lane is named twice")
+    return lanes
+
+
+#: May hold a password: give its field `repr=False`.
+BrokerUrl = Annotated[str, BeforeValidator(read_broker_url)]
+Lanes = Annotated[tuple[Name, ...], AfterValidator(check_lanes)]

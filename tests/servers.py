@@ -1,0 +1,256 @@
+"""RabbitMQ and PostgreSQL of a test's own, on free ports and in a folder that goes with them.
+
+With `DICOM_ROUTER_TEST_AMQP` and `DICOM_ROUTER_TEST_POSTGRESQL` set to URLs, the servers there are
+used instead, where a test does not need to kill them: each test gets a virtual host or a database.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import urllib.parse
+from collections.abc import Iterator
+from pathlib import Path
+
+from sqlalchemy import create_engine, make_url, text
+from sqlalchemy.engine import URL
+
+from tests.programs import Program, free_port, missing, wait_until
+
+INSTALLED = "is not installed (scripts/install_peers.sh installs it)"
+
+
+def postgresql_programs() -> Path:
+    """The folder of initdb and postgres: the newest installed one, or from PATH."""
+    folders = sorted(
+        Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: -int(path.parent.name)
+    )
+    for folder in folders:
+        if (folder / "initdb").exists() and (folder / "postgres").exists():
+            return folder
+    found = shutil.which("initdb")
+    if found is None or shutil.which("postgres") is None:
+        raise missing(f"PostgreSQL {INSTALLED}")
+    return Path(found).resolve().parent
+
+
+def unprivileged() -> str | None:
+    """Whom to run PostgreSQL as: it refuses root."""
+    if os.geteuid() != 0:
+        return None
+    for name in ("postgres", "nobody"):
+        with contextlib.suppress(KeyError):
+            return pwd.getpwnam(name).pw_name
+    raise missing("PostgreSQL refuses to run as root, and there is no other user")
+
+
+class PostgreSql:
+    """A server in `folder`, which must be reachable for its user. `start`, `kill`, `stop`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._programs = postgresql_programs()
+        self._data = folder / "data"
+        self._user = unprivileged()
+        if self._user is not None:
+            shutil.chown(folder, self._user)
+        self.port = free_port()
+        self.url = make_url(f"postgresql+psycopg://ledger@127.0.0.1:{self.port}/postgres")
+        self._run("initdb", "-D", str(self._data), "-U", "ledger", "-A", "trust", "--no-sync")
+
+    def _run(self, program: str, *arguments: str, seconds: float = 60) -> None:
+        subprocess.run(
+            [self._programs / program, *arguments],
+            user=self._user,
+            check=True,
+            cwd="/",
+            stdout=subprocess.DEVNULL,
+            timeout=seconds,
+        )
+
+    def start(self, *, fsync: bool = False) -> None:
+        """Start it, also after a kill, and wait until it answers."""
+        options = (
+            f"-p {self.port} -c listen_addresses=127.0.0.1 -k {self._data} "
+            f"-c fsync={'on' if fsync else 'off'} -c max_connections=300"
+        )
+        log = str(self._data / "log")
+        self._run("pg_ctl", "start", "-w", "-D", str(self._data), "-l", log, "-o", options)
+
+    def stop(self) -> None:
+        """At once, without waiting for who is connected."""
+        if (self._data / "postmaster.pid").exists():
+            self._run("pg_ctl", "stop", "-w", "-m", "immediate", "-D", str(self._data))
+
+    def kill(self) -> None:
+        """As a power cut would, as far as processes are concerned."""
+        postmaster = int((self._data / "postmaster.pid").read_text().split()[0])
+        os.kill(postmaster, signal.SIGKILL)
+        wait_until(lambda: not _lives(postmaster), "the end of PostgreSQL")
+
+    def new_database(self, template: str = "template1") -> URL:
+        """A database of its own: a copy of the template."""
+        return new_database(self.url, template)
+
+
+def new_database(server: URL, template: str = "template1") -> URL:
+    """A database of its own on this server."""
+    name = "t" + os.urandom(8).hex()
+    admin = create_engine(server, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template}"))
+    admin.dispose()
+    return server.set(database=name)
+
+
+@contextlib.contextmanager
+def postgresql() -> Iterator[PostgreSql]:
+    """A server that runs until the block ends."""
+    # Not pytest's folder: only its own user may look into that.
+    folder = Path(tempfile.mkdtemp(prefix="dicom-router-postgresql-"))
+    try:
+        server = PostgreSql(folder)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class RabbitMq:
+    """A RabbitMQ node in `folder`, with an epmd of its own. `start`, `kill`, `wipe`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._server = _rabbitmq_program("rabbitmq-server")
+        self._control = _rabbitmq_program("rabbitmqctl")
+        self.port = free_port()
+        self.url = f"amqp://guest:guest@127.0.0.1:{self.port}/%2F"
+        (folder / "rabbitmq.conf").write_text(
+            f"listeners.tcp.1 = 127.0.0.1:{self.port}\nlog.file.level = warning\n"
+        )
+        (folder / "plugins").write_text("[].\n")
+        self._environ = {
+            **os.environ,
+            "HOME": str(folder),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "ERL_EPMD_PORT": str(free_port()),
+            "RABBITMQ_NODENAME": f"n{self.port}@localhost",
+            "RABBITMQ_DIST_PORT": str(free_port()),
+            "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq.conf"),
+            "RABBITMQ_CONF_ENV_FILE": str(folder / "no-such-file"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "plugins"),
+            "RABBITMQ_MNESIA_BASE": str(folder / "data"),
+            "RABBITMQ_LOG_BASE": str(folder / "log"),
+            "RABBITMQ_PID_FILE": str(folder / "pid"),
+            # Nothing here is worth busy-waiting for on a machine that others share.
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+sbwt none +sbwtdcpu none +sbwtdio none",
+        }
+        self._epmd: subprocess.Popen[bytes] | None = None
+        self._program: Program | None = None
+
+    def start(self, *, wait: bool = True) -> None:
+        """Start it, also after a kill; with `wait`, until it takes connections."""
+        if self._epmd is None:
+            self._epmd = subprocess.Popen(
+                [_epmd()], env=self._environ, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+            )
+        self._program = Program(
+            [self._server], self._folder / "server.log", self._environ, own_group=True
+        )
+        if wait:
+            self._program.wait_for_port(self.port, 60)
+
+    def kill(self) -> None:
+        """As a power cut would, as far as processes are concerned, for queues that are not new.
+
+        RabbitMQ 3.10 keeps the names of quorum queues in a table that it writes to disk only every
+        three minutes; killed before that, it never serves those queues again.
+        """
+        if self._program is not None and self._program.running():
+            self.control("eval", "[ok = dets:sync(Table) || Table <- dets:all()].")
+            os.killpg(self._program.pid, signal.SIGKILL)
+            self._program.process.wait()
+        self._program = None
+
+    def wipe(self) -> None:
+        """Lose everything that the node (which does not run) has stored."""
+        assert self._program is None, "the node runs"
+        shutil.rmtree(self._folder / "data")
+
+    def stop(self) -> None:
+        """End it and all that came with it."""
+        self.kill()
+        if self._epmd is not None:
+            self._epmd.kill()
+            self._epmd.wait()
+
+    def control(self, *words: str) -> str:
+        """What `rabbitmqctl` answers."""
+        done = subprocess.run(
+            [self._control, "-q", *words],
+            env=self._environ,
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        return done.stdout
+
+    def new_host(self) -> str:
+        """The URL of a virtual host of its own for one test."""
+        name = "t" + os.urandom(8).hex()
+        self.control("eval", _ADD_HOST.replace("NAME", name))
+        return self.url.replace("%2F", urllib.parse.quote(name, safe=""))
+
+
+_ADD_HOST = (
+    'rabbit_vhost:add(<<"NAME">>, <<"test">>), '
+    'rabbit_auth_backend_internal:set_permissions(<<"guest">>, <<"NAME">>, '
+    '<<".*">>, <<".*">>, <<".*">>, <<"test">>).'
+)
+
+
+@contextlib.contextmanager
+def rabbitmq() -> Iterator[RabbitMq]:
+    """A node that runs until the block ends."""
+    folder = Path(tempfile.mkdtemp(prefix="dicom-router-rabbitmq-"))
+    try:
+        server = RabbitMq(folder)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _rabbitmq_program(name: str) -> Path:
+    # Debian's in /usr/sbin is a wrapper that becomes another user; we run as whoever we are.
+    for found in (Path("/usr/lib/rabbitmq/bin") / name, shutil.which(name)):
+        if found is not None and Path(found).exists():
+            return Path(found)
+    raise missing(f"RabbitMQ {INSTALLED}")
+
+
+def _epmd() -> str:
+    found = shutil.which("epmd")
+    if found is None:
+        raise missing(f"epmd (Erlang) {INSTALLED}")
+    return found
+
+
+def _lives(pid: int) -> bool:
+    """A child of another process that has ended and was not waited for counts as gone."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"

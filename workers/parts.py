@@ -1,0 +1,173 @@
+"""What the processes of a site are made of. Each role is put together here, from the same parts,
+whether it runs alone in a cluster or with all others in one process."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from router import metrics
+from router.broker import Broker
+from router.conduct.gauges import measure
+from router.conduct.history import end_history
+from router.conduct.retention import forget
+from router.conduct.sweep import sweep, sweep_orphans
+from router.config import Site
+from router.egress.pool import Pool
+from router.ingress.service import Ingress
+from router.ledger import Ledger
+from router.routing.batch import Policy, Routing
+from router.rulebook import Rulebook
+from router.store import Spool, Store
+from router.store.directory import free_bytes as free_bytes_of
+from router.store.opening import open_spool, open_store
+from router.transcoding.copies import Copies
+from router.transcoding.transcoder import Transcoder
+from workers.duties import Duty
+from workers.egress import EgressTask
+from workers.routing import RoutingTask
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What every process of a site has. `site` is as at the start, `rulebook.site()` as it is."""
+
+    site: Site
+    name: str
+    ledger: Ledger
+    rulebook: Rulebook
+    broker: Broker
+    store: Store
+    spool: Spool
+    transcoder: Transcoder
+    copies: Copies
+    stopping: threading.Event
+
+
+def process_name() -> str:
+    """What this process is called in the ledger and at the broker."""
+    return f"{socket.gethostname()}-{os.getpid()}"
+
+
+def parts_of(
+    site: Site, path: Path, *, name: str, ledger: Ledger, leads: Callable[[], bool]
+) -> Parts:
+    """Build them. `path`: the site's file; `leads`: whether it is ours to put files in force.
+
+    DocumentError for rules with mistakes; LedgerError; OSError."""
+    rulebook = Rulebook(path, site, ledger=ledger, who=name, leads=leads)
+    rulebook.open()
+    store = open_store(site)
+    transcoder = Transcoder(site.codecs)
+    return Parts(
+        site=site,
+        name=name,
+        ledger=ledger,
+        rulebook=rulebook,
+        broker=Broker(site.broker, lanes=site.lanes, lane_of=lambda of: _lane(rulebook.site(), of)),
+        store=store,
+        spool=Spool(store),
+        transcoder=transcoder,
+        copies=Copies(transcoder),
+        stopping=threading.Event(),
+    )
+
+
+def ingress(parts: Parts, *, reuse_port: bool) -> Ingress:
+    """What receives."""
+    spool = open_spool(parts.site, parts.spool)
+    made = Ingress(
+        parts.site,
+        ledger=parts.ledger,
+        broker=parts.broker,
+        spool=spool,
+        node=spool.node or str(parts.site.spool_path)[-128:],
+        store=parts.store,
+        reuse_port=reuse_port,
+    )
+    parts.rulebook.when_site_changes(lambda now: made.admit(now.sources))
+    return made
+
+
+def routing_task(parts: Parts) -> RoutingTask:
+    """What a routing ticket sets off."""
+    routing = Routing(
+        ledger=parts.ledger,
+        spool=parts.spool,
+        rules=parts.rulebook.table,
+        policy=_policy(parts.site),
+        transcoder=parts.transcoder,
+    )
+    parts.rulebook.when_site_changes(lambda now: routing.decide_by(_policy(now)))
+    return RoutingTask(routing, parts.broker)
+
+
+def egress_task(parts: Parts, pool: Pool) -> EgressTask:
+    """What an egress ticket sets off."""
+    task = EgressTask(
+        destinations=parts.rulebook.site().destinations,
+        ledger=parts.ledger,
+        store=parts.store,
+        pool=pool,
+        broker=parts.broker,
+        worker=parts.name,
+        stop=parts.stopping.is_set,
+        copies=parts.copies,
+    )
+    parts.rulebook.when_site_changes(lambda now: task.serve(now.destinations))
+    return task
+
+
+def duties_of_the_leader(parts: Parts) -> list[Duty]:
+    """What one process does for the whole site."""
+    ledger, broker, store, site = parts.ledger, parts.broker, parts.store, parts.rulebook.site
+    return [
+        Duty(name="sweep", every=1.0, act=partial(sweep, ledger, broker)),
+        Duty(name="orphans", every=10.0, act=partial(sweep_orphans, ledger, broker)),
+        Duty(name="measure", every=10.0, act=lambda: measure(ledger, site())),
+        Duty(
+            name="forget",
+            every=10.0,
+            act=lambda: forget(ledger, store, keep_ms=int(site().retention.delivered * 1000)),
+        ),
+        Duty(name="end_history", every=10.0, act=lambda: _end_history(ledger, site())),
+    ]
+
+
+def _end_history(ledger: Ledger, site: Site) -> None:
+    if site.retention.history is not None:
+        end_history(ledger, keep_ms=int(site.retention.history * 1000))
+
+
+def duties_at_home(parts: Parts, pool: Pool) -> list[Duty]:
+    """What every process does for itself."""
+
+    def free_bytes() -> None:
+        with suppress(FileNotFoundError):  # nothing is received here
+            metrics.FREE_BYTES.set(free_bytes_of(parts.site.spool_path))
+
+    return [
+        Duty(name="pool", every=1.0, act=lambda: pool.reap(time.monotonic())),
+        Duty(name="copies", every=10.0, act=parts.copies.end_old),
+        Duty(name="free_bytes", every=10.0, act=free_bytes),
+    ]
+
+
+def _policy(site: Site) -> Policy:
+    return Policy(
+        on_no_match=site.on_no_match,
+        ignore_identical=site.duplicates == "ignore identical",
+        loops=site.loops,
+    )
+
+
+def _lane(site: Site, destination: str) -> str | None:
+    found = site.destination(destination)
+    return None if found is None else found.lane
