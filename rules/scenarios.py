@@ -6,21 +6,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BeforeValidator, Field
-
-from rules.documents import Document, DocumentError, Mistake, Problem, Section, load_document
+from rules.coverage import Coverage
+from rules.documents import Document, DocumentError, Mistake, Problem, load_document
 from rules.edits import EditFailed, apply_edits
 from rules.encoded import EncodedDataSet, MalformedDataSet, Slice
-from rules.facts import Facts, FileFacts, SourceFacts
+from rules.facts import Facts, FileFacts, GroupFacts, SourceFacts
 from rules.kinds import kind_of_vr
-from rules.names import NAMED, parse_fact
+from rules.names import GROUP, NAMED, parse_fact
 from rules.problems import one_of_each
 from rules.routes import RouteTable, match
 from rules.samples import made_of
-from rules.schema import Priority
+from rules.scenario_schema import Arrival, Expectation, Scenario, ScenarioFile
 from rules.tags import parse_path
 from rules.uids import uid_named
 from rules.verdict import Dispatch, Verdict
@@ -28,47 +28,6 @@ from rules.verdict import Dispatch, Verdict
 CLASS_OF_NO_GROUP = "1.2.840.10008.5.1.4.1.1.66"  # Raw Data Storage
 IDENTITY = ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
 SOURCE = {"calling_ae_title": "", "called_ae_title": "", "address": "", "listener": ""}
-
-
-def _several(value: object) -> object:
-    return [value] if isinstance(value, str) else value
-
-
-Words = Annotated[tuple[str, ...], BeforeValidator(_several)]
-Given = Annotated[Mapping[str, str | tuple[str, ...] | None], Field(default_factory=dict)]
-
-
-class Arrival(Section):
-    """What an object is like when it arrives: values, and attributes that are not there."""
-
-    edited: Given
-    removed: Words = ()
-
-
-class Expectation(Arrival):
-    """What the rules must do with the object. What is left out is not looked at; `edited` and
-    `removed` hold at every destination, those under `at` at one."""
-
-    send_to: Words | None = None
-    routes: Words | None = None
-    priority: Priority | None = None
-    held: bool = False
-    at: Mapping[str, Arrival] = Field(default_factory=dict)
-
-
-class Scenario(Section):
-    """One test: an object, given by attributes or as a file, and what is expected."""
-
-    name: str = Field(min_length=1)
-    given: Given
-    file: str | None = None
-    expect: Expectation
-
-
-class ScenarioFile(Section):
-    """A file *.test.yaml."""
-
-    tests: tuple[Scenario, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,10 +47,21 @@ class Result:
 ReadSample = Callable[[Path], EncodedDataSet]
 
 
+def load_scenarios(path: Path) -> tuple[Document, tuple[Scenario, ...]]:
+    """The tests of one file; DocumentError."""
+    document = load_document(path)
+    return document, document.validate(ScenarioFile).tests
+
+
 def run_scenarios(
-    table: RouteTable, files: Sequence[Path], *, read_sample: ReadSample
+    table: RouteTable,
+    files: Sequence[Path],
+    *,
+    read_sample: ReadSample,
+    coverage: Coverage | None = None,
 ) -> list[Result]:
     """Run every test of these files. `read_sample` opens a Part 10 file (OSError, ValueError).
+    `coverage` takes note of what the tests have seen.
 
     DocumentError when a file is no test file: unknown keys, misspelt attributes, missing samples.
     """
@@ -99,14 +69,16 @@ def run_scenarios(
     problems: list[Problem] = []
     for path in files:
         try:
-            document = load_document(path)
-            tests = document.validate(ScenarioFile).tests
+            document, tests = load_scenarios(path)
         except DocumentError as error:
             problems += error.problems
             continue
         for index, scenario in enumerate(tests):
             try:
-                results.append(_run(table, document, index, scenario, read_sample))
+                data_set, facts = _given(document, scenario, read_sample)
+                if coverage is not None:
+                    coverage.see(facts, _matched(table, facts))
+                results.append(_run(table, document, index, scenario, data_set, facts))
             except Mistake as mistake:
                 at = ("tests", index, *mistake.at)
                 problems.append(document.problem(at, str(mistake), mistake.suggestion))
@@ -115,15 +87,33 @@ def run_scenarios(
     return results
 
 
-def _run(
-    table: RouteTable, document: Document, index: int, scenario: Scenario, read: ReadSample
-) -> Result:
+def _given(
+    document: Document, scenario: Scenario, read: ReadSample
+) -> tuple[EncodedDataSet, Facts]:
+    """The object of a test, and what is known of it; Mistake."""
     given = {name: _values(value) for name, value in scenario.given.items() if value is not None}
     for where, names in _named(scenario):
         for name in names:
             _check_name(name, where, facts_too=where == ("given",))
     data_set = _object(document, scenario, given, read)
-    facts = _facts(data_set, given)
+    return data_set, _facts(data_set, given)
+
+
+def _matched(table: RouteTable, facts: Facts) -> tuple[str, ...]:
+    try:
+        return match(table, facts).routes
+    except MalformedDataSet:
+        return ()
+
+
+def _run(
+    table: RouteTable,
+    document: Document,
+    index: int,
+    scenario: Scenario,
+    data_set: EncodedDataSet,
+    facts: Facts,
+) -> Result:
     try:
         verdict = match(table, facts)
     except MalformedDataSet as error:
@@ -215,7 +205,43 @@ def _facts(data_set: EncodedDataSet, given: Mapping[str, tuple[str, ...]]) -> Fa
             ),
             size=_size(one("size", str(len(data_set.source)))),
         ),
+        received=_received(one("received", "")),
+        group=_group(given),
     )
+
+
+def _received(text: str) -> datetime | None:
+    """`2026-11-21 22:30 Europe/Berlin`; without a zone UTC."""
+    if not text:
+        return None
+    moment, _, zone = text.strip().rpartition(" ")
+    is_zone = bool(moment) and not zone[:1].isdigit()
+    try:
+        when = datetime.fromisoformat(moment if is_zone else text.strip())
+        known = ZoneInfo(zone if is_zone else "UTC")
+    except (ValueError, ZoneInfoNotFoundError):
+        message = f"{text!r} is no moment, such as 2026-11-21 22:30 Europe/Berlin"
+        raise Mistake(message, at=("given", "received")) from None
+    return when if when.tzinfo is not None else when.replace(tzinfo=known)
+
+
+def _group(given: Mapping[str, tuple[str, ...]]) -> GroupFacts | None:
+    if not any(name in given for name in GROUP):
+        return None
+    return GroupFacts(
+        study_objects=_count(given, "study.objects"),
+        study_modalities=given.get("study.modalities"),
+        series_objects=_count(given, "series.objects"),
+    )
+
+
+def _count(given: Mapping[str, tuple[str, ...]], name: str) -> int | None:
+    texts = given.get(name)
+    if not texts:
+        return None
+    if not texts[0].isdecimal():
+        raise Mistake(f"{texts[0]!r} is no number of objects", at=("given", name))
+    return int(texts[0])
 
 
 def _uid(text: str, category: str, name: str) -> str:
@@ -239,6 +265,9 @@ def _differences(expect: Expectation, verdict: Verdict, data_set: EncodedDataSet
         told.append(f"send_to: expected {_list(expect.send_to)}, got {_list(verdict.destinations)}")
     if expect.routes is not None and expect.routes != verdict.routes:
         told.append(f"routes: expected {_list(expect.routes)}, got {_list(verdict.routes)}")
+    if expect.unrouted not in (None, verdict.unrouted):
+        words = ("a route to match", "no route to match")
+        told.append(f"unrouted: expected {words[bool(expect.unrouted)]}")
     told += [
         f"priority of {one.route}: expected {expect.priority}, got {one.priority}"
         for one in verdict.dispatches
@@ -256,11 +285,17 @@ def _differences(expect: Expectation, verdict: Verdict, data_set: EncodedDataSet
             arrivals = [expect, *([expect.at[destination]] if destination in expect.at else [])]
             for arrival in arrivals:
                 told += [f"at {destination}: {line}" for line in _arrival(arrival, arrived)]
-    if expect.held and not failures:
-        told.append("held: expected an edit to fail, and none did")
-    if not expect.held:
-        told += [f"held, as an edit failed: {failure}" for failure in failures]
-    return told
+    return told + _held(expect.held, failures)
+
+
+def _held(expected: bool | str, failures: Sequence[str]) -> list[str]:
+    if expected is False:
+        return [f"held, as an edit failed: {failure}" for failure in failures]
+    if not failures:
+        return ["held: expected an edit to fail, and none did"]
+    if isinstance(expected, str) and not any(expected in failure for failure in failures):
+        return [f"held: expected {expected!r}, got {failure!r}" for failure in failures]
+    return []
 
 
 def _edited(dispatch: Dispatch, data_set: EncodedDataSet) -> EncodedDataSet:

@@ -12,6 +12,7 @@ from router.cli.options import open_site
 if TYPE_CHECKING:
     from router.config import Site
     from rules.encoded import EncodedDataSet
+    from rules.lint import SiteNames
     from rules.routes import RouteTable
 
 FolderArgument = Annotated[
@@ -31,13 +32,27 @@ class Rules:
     folder: Path
     site: "Site | None" = None
 
-    @property
-    def to_be_used(self) -> tuple[str, ...]:
-        """The destinations that only a route can send to."""
-        if self.site is None:
-            return ()
-        names = self.site.destination_names
-        return tuple(name for name in names if name != self.site.on_no_match)
+    def names(self) -> "SiteNames | None":
+        """What the site has that rules may name; None without a site."""
+        from rules.lint import SiteNames
+
+        site = self.site
+        if site is None:
+            return None
+        titles = [source.ae_title for source in site.sources]
+        answered: set[str] | None = set()
+        for listener in site.listeners:
+            own = listener.called_ae_titles
+            if own == "any":
+                answered = None
+            elif answered is not None:
+                answered.update(own or (listener.ae_title,))
+        return SiteNames(
+            needed=[name for name in site.destination_names if name != site.on_no_match],
+            listeners=[listener.name for listener in site.listeners],
+            calling=None if not titles or None in titles else [t for t in titles if t],
+            called=answered,
+        )
 
     def load(self) -> "RouteTable":
         """DocumentError with every mistake."""

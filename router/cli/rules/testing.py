@@ -9,8 +9,10 @@ import typer
 from router.cli.options import ConfigOption, Exit, JsonOption, fail
 from router.cli.render import say_json, shown
 from router.cli.rules.folder import FolderArgument, chosen_rules, count, read_sample
+from router.cli.rules.junit import write_junit
 
 if TYPE_CHECKING:
+    from rules.coverage import RouteCoverage
     from rules.scenarios import Result
 
 
@@ -20,12 +22,17 @@ def run_tests(
     junit: Annotated[
         Path | None, typer.Option("--junit", help="Write the results as JUnit XML.")
     ] = None,
+    coverage: Annotated[
+        bool,
+        typer.Option("--coverage", help="Show which routes and conditions no test has tried."),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Run the tests that lie beside the rules (*.test.yaml).
 
     Exits with 0 if all pass, 1 if one fails, 2 if a file cannot be used.
     """
+    from rules.coverage import Coverage
     from rules.documents import DocumentError
     from rules.loading import scenario_files
     from rules.scenarios import run_scenarios
@@ -33,15 +40,22 @@ def run_tests(
     rules = chosen_rules(folder, config)
     try:
         table = rules.load()
-        results = run_scenarios(table, scenario_files(rules.folder), read_sample=read_sample)
+        seen = Coverage(table)
+        files = scenario_files(rules.folder)
+        results = run_scenarios(table, files, read_sample=read_sample, coverage=seen)
     except DocumentError as error:
         fail(Exit.USAGE, str(error))
     if junit is not None:
-        _write_junit(junit, results)
-    if as_json:
-        say_json([{"passed": result.passed, "result": result} for result in results])
+        write_junit(junit, results)
+    told = [{"passed": result.passed, "result": result} for result in results]
+    if as_json and coverage:
+        say_json({"results": told, "coverage": seen.routes()})
+    elif as_json:
+        say_json(told)
     else:
         _say_results(rules.folder, results)
+        if coverage:
+            _say_coverage(seen.routes())
     if not all(result.passed for result in results):
         raise typer.Exit(Exit.FAILED)
 
@@ -61,32 +75,21 @@ def _say_results(folder: Path, results: "Sequence[Result]") -> None:
         typer.echo(f"{folder}: no tests (files *.test.yaml)")
 
 
-def _write_junit(path: Path, results: "Sequence[Result]") -> None:
-    from xml.etree import ElementTree
-
-    failed = sum(not result.passed for result in results)
-    counts = {"tests": str(len(results)), "failures": str(failed)}
-    suites = ElementTree.Element("testsuites", counts)
-    for file in dict.fromkeys(result.file for result in results):
-        own = [result for result in results if result.file == file]
-        failures = sum(not result.passed for result in own)
-        suite = ElementTree.SubElement(
-            suites, "testsuite", name=file, tests=str(len(own)), failures=str(failures)
-        )
-        for result in own:
-            case = ElementTree.SubElement(
-                suite,
-                "testcase",
-                name=result.name,
-                classname=file,
-                file=file,
-                line=str(result.line),
-            )
-            if not result.passed:
-                differences = [shown(difference) for difference in result.differences]
-                told = ElementTree.SubElement(case, "failure", message=differences[0])
-                told.text = "\n".join(differences)
-    try:
-        ElementTree.ElementTree(suites).write(path, encoding="utf-8", xml_declaration=True)
-    except OSError as error:
-        fail(Exit.FAILED, f"cannot write {path}: {error.strerror}")
+def _say_coverage(routes: "Sequence[RouteCoverage]") -> None:
+    """Each route with the tests that it matched in, and below it what no test has tried."""
+    typer.echo("")
+    for one in routes:
+        typer.echo(f"{one.matched:5} matched, {one.passed_by} passed by  {shown(one.route)}")
+        for condition in one.conditions:
+            words = f"{condition.key}: {condition.wanted}"
+            if not condition.held:
+                typer.echo(f"      never held:   {shown(words)}")
+            if not condition.failed:
+                typer.echo(f"      never failed: {shown(words)}")
+    conditions = [condition for one in routes for condition in one.conditions]
+    both = sum(condition.held and condition.failed for condition in conditions)
+    matched = sum(bool(one.matched) for one in routes)
+    typer.echo(
+        f"coverage: {matched} of {count(len(routes), 'route')} matched, "
+        f"{both} of {count(len(conditions), 'condition')} seen both ways"
+    )

@@ -39,8 +39,34 @@ def test_sound_rules_are_good(call: Any, site_file: Path, rules: Path):
     said = call("rules", "check", "-c", site_file)
     assert said.code == 0
     assert said.out.startswith(f"{rules}: good. 2 routes, version ")
-    assert "quiet: no route sends to this destination [warning]" in said.err
+    assert "quiet: no route sends to this destination. " in said.err
+    assert "[warning: unused-destination]" in said.err
     assert call("rules", "check", "-c", site_file, "--strict").code == 1
+
+
+def test_kinds_can_be_left_out(call: Any, site_file: Path):
+    strict = ("rules", "check", "-c", site_file, "--strict")
+    assert call(*strict).code == 1
+    said = call(*strict, "--ignore", "unused-destination")
+    assert (said.code, said.err) == (0, "")
+    said = call(*strict, "--ignore", "unused")
+    assert said.code == 2
+    assert "there is no kind unused to ignore" in said.err
+
+
+def test_the_tests_beside_the_rules_are_checked_too(call: Any, site_file: Path, rules: Path):
+    (rules / "10.test.yaml").write_text("tests: [{name: a, given: {Modality: CT}, expect: {}}]\n")
+    told = call("rules", "check", "-c", site_file, "--json").json
+    assert sorted(one["kind"] for one in told["findings"]) == [
+        "no-assertion",
+        "untested",
+        "untested",
+        "unused-destination",
+    ]
+    (rules / "10.test.yaml").write_text("tests: [{name: a, given: {Modallity: CT}, expect: {}}]\n")
+    said = call("rules", "check", "-c", site_file)
+    assert said.code == 2
+    assert "(did you mean Modality?) [error: mistake]" in said.err
 
 
 def test_a_folder_apart_from_its_site_has_no_destinations_to_check(call: Any, rules: Path):
@@ -56,7 +82,8 @@ def test_mistakes_have_a_place_and_a_code(call: Any, site_file: Path, rules: Pat
     assert f"{broken}:2:35: routes[0].when.Modallity: " in said.err
     assert "(did you mean Modality?)" in said.err
     told = call("rules", "check", "-c", site_file, "--json").json
-    assert [one["suggestion"] for one in told["mistakes"]] == ["pacs", "Modality"]
+    assert [one["suggestion"] for one in told["findings"]] == ["pacs", "Modality"]
+    assert (told["error"], told["warning"], told["version"]) == (2, 0, None)
     assert call("rules", "test", "-c", site_file).code == 2
     assert call("rules", "explain", CT, "-c", site_file).code == 2
 
@@ -79,6 +106,20 @@ def test_a_test_that_fails_is_told(call: Any, site_file: Path, rules: Path, tmp_
     assert (suites.get("tests"), suites.get("failures")) == ("2", "1")
     [failure] = suites.iter("failure")
     assert failure.get("message") == "send_to: expected [pacs], got [ai]"
+
+
+def test_coverage_shows_what_no_test_has_tried(call: Any, rules: Path):
+    (rules / "10.test.yaml").write_text(TESTS)
+    said = call("rules", "test", rules, "--coverage")
+    assert said.out.split("\n\n")[1].splitlines() == [
+        "    1 matched, 1 passed by  CT to pacs",
+        "    2 matched, 0 passed by  chest to ai",
+        "      never failed: BodyPartExamined: value CHEST",
+        "coverage: 2 of 2 routes matched, 2 of 3 conditions seen both ways",
+    ]
+    told = call("rules", "test", rules, "--coverage", "--json").json
+    assert [one["matched"] for one in told["coverage"]] == [1, 2]
+    assert len(told["results"]) == 2
 
 
 def test_no_tests_is_said(call: Any, rules: Path):

@@ -16,7 +16,7 @@ from rules.edits_schema import EDITS, FromTo, Replacement
 from rules.edits_structure import NewItem
 from rules.loading import rules_of_texts
 from rules.names import NAMED
-from rules.scenarios import Expectation, Scenario, ScenarioFile
+from rules.scenario_schema import Expectation, Scenario, ScenarioFile
 from rules.schema import Route, RuleFile
 from rules.uids import GROUPS
 

@@ -82,6 +82,10 @@ def differences(table: RouteTable, tmp_path: Path, given: str, expect: str) -> l
         (GIVEN, "at: {ris: {removed: StudyID}}", ["at ris: nothing is sent there"]),
         ("Modality: CT", "send_to: [ai, pacs]", ["held, as an edit failed"]),
         ("Modality: CT", "held: true", []),
+        ("Modality: CT", "held: AccessionNumber is absent", []),
+        ("Modality: CT", "held: too large", ["held: expected 'too large', got 'CT to AI: "]),
+        (GIVEN, "unrouted: false", []),
+        (GIVEN, "unrouted: true", ["unrouted: expected no route to match"]),
         (GIVEN, "held: true", ["held: expected an edit to fail, and none did"]),
         ("Modality: MR", "send_to: pacs", []),
         (GIVEN + ", '0029,[ACME],10': x", "at: {ai: {removed: ['0029,[ACME],10']}}", []),
@@ -123,6 +127,20 @@ def test_facts_of_file_and_source_can_be_given(table_of: TableOf, tmp_path: Path
     assert differences(table, tmp_path, given, "send_to: x") == []
 
 
+def test_the_time_can_be_given(table_of: TableOf, tmp_path: Path) -> None:
+    hours = '{from: "22:00", to: "06:00", zone: Europe/Berlin}'
+    table = table_of(
+        f"routes: [{{name: it, send_to: x, when: {{received: {{between: {hours}}}}}}}]"
+    )
+    for moment, places in (
+        ("2026-11-21 22:30 Europe/Berlin", "[x]"),
+        ("2026-11-21 21:30", "[x]"),
+        ("2026-11-21T22:30+02:00", "[]"),
+        ("2026-11-21 20:30", "[]"),
+    ):
+        assert differences(table, tmp_path, f"received: {moment}", f"send_to: {places}") == []
+
+
 def test_a_file_in_place_of_attributes(table_of: TableOf, tmp_path: Path) -> None:
     sample = tmp_path / "ct.dcm"
     sample.write_bytes(Path(str(get_testdata_file("CT_small.dcm"))).read_bytes())
@@ -149,6 +167,8 @@ def test_a_file_in_place_of_attributes(table_of: TableOf, tmp_path: Path) -> Non
         ("{name: a, given: {Rows: many}, expect: {}}", "given.Rows", None),
         ("{name: a, given: {sop_class: CTT}, expect: {}}", "given.sop_class", None),
         ("{name: a, given: {size: big}, expect: {}}", "given.size", None),
+        ("{name: a, given: {received: noon}, expect: {}}", "given.received", None),
+        ("{name: a, given: {study.objects: many}, expect: {}}", "given.study.objects", None),
         ("{name: a, expect: {sent_to: x}}", "expect.sent_to", "send_to"),
         ("{name: a, expect: {removed: [StudyIDD]}}", "expect.removed", "StudyID"),
         (

@@ -1,0 +1,59 @@
+"""A file of users' tests (*.test.yaml) as models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
+
+from rules.documents import Section
+from rules.schema import Priority
+
+
+def _several(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+def _yes_or_reason(value: object) -> object:
+    """`true` and `false` are no reasons; all scalars come as text."""
+    return {"true": True, "yes": True, "false": False, "no": False}.get(str(value), value)
+
+
+Words = Annotated[tuple[str, ...], BeforeValidator(_several)]
+Given = Annotated[Mapping[str, str | tuple[str, ...] | None], Field(default_factory=dict)]
+
+
+class Arrival(Section):
+    """What an object is like when it arrives: values, and attributes that are not there."""
+
+    edited: Given
+    removed: Words = ()
+
+
+class Expectation(Arrival):
+    """What the rules must do with the object. What is left out is not looked at; `edited` and
+    `removed` hold at every destination, those under `at` at one. `held` is true, or a part of the
+    reason."""
+
+    send_to: Words | None = None
+    routes: Words | None = None
+    priority: Priority | None = None
+    unrouted: bool | None = None
+    held: Annotated[bool | str, BeforeValidator(_yes_or_reason)] = False
+    at: Mapping[str, Arrival] = Field(default_factory=dict)
+
+
+class Scenario(Section):
+    """One test: an object, given by attributes or as a file, and what is expected."""
+
+    name: str = Field(min_length=1)
+    given: Given
+    file: str | None = None
+    expect: Expectation
+
+
+class ScenarioFile(Section):
+    """A file *.test.yaml."""
+
+    tests: tuple[Scenario, ...] = ()
