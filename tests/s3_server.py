@@ -131,9 +131,10 @@ def place(prefix: str = "") -> StoreBucket:
 class Proxy:
     """Hands connections on to the server, and spoils what it is told to, as long as it is told.
 
-    `status`: answer every request with it. `delay`: seconds before each piece of an answer.
-    `cut_after`: break the connection after so many bytes of one answer. `flip`: change a byte of
-    answers that are longer than so many bytes. `away`: refuse to talk at all.
+    `status`: answer every request with it, once `passes` have gone through. `delay`: seconds
+    before each piece of an answer. `cut_after`: break the connection after so many bytes of one
+    answer. `flip`: change a byte of answers that are longer than so many bytes. `away`: refuse to
+    talk at all. `times`: with that, be well again.
     """
 
     def __init__(self, port: int) -> None:
@@ -141,10 +142,12 @@ class Proxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self.status = 0
+        self.passes = 0
         self.delay = 0.0
         self.cut_after = 0
         self.flip = 0
         self.away = False
+        self.times = -1
         self.requests: list[str] = []
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -153,8 +156,8 @@ class Proxy:
         return f"http://127.0.0.1:{self.port}"
 
     def behave(self) -> None:
-        self.status = self.cut_after = self.flip = 0
-        self.delay, self.away = 0.0, False
+        self.status = self.passes = self.cut_after = self.flip = 0
+        self.delay, self.away, self.times = 0.0, False, -1
 
     def close(self) -> None:
         self._listener.close()
@@ -172,10 +175,15 @@ class Proxy:
                 back = threading.Thread(target=self._answers, args=(server, client), daemon=True)
                 back.start()
                 while data := client.recv(1 << 16):
-                    self.requests += [one.decode() for one in _REQUEST.findall(data)]
+                    requests = [one.decode() for one in _REQUEST.findall(data)]
+                    self.requests += requests
                     if self.away:
+                        self.times -= 1
+                        self.away = self.times != 0
                         return
-                    if self.status:
+                    if self.status and self.passes > 0:
+                        self.passes -= len(requests)
+                    elif self.status:
                         self._refuse(client)
                         return
                     server.sendall(data)

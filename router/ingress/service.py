@@ -43,6 +43,7 @@ class Ingress:
         """`store`: where objects are carried from the spool, if that is not it. `reuse_port`:
         other processes of this machine listen on the same ports."""
         self._ledger = ledger
+        self._spool = spool
         self._sources = site.sources
         urgencies = {listener.name: listener.priority for listener in site.listeners}
         self._intake = Intake(
@@ -101,7 +102,8 @@ class Ingress:
                 log.warning("associations aborted at the end", listener=name, count=left)
             acceptor.close()
         if not self._intake.stop(INTAKE_SECONDS):
-            log.warning("ledger away; the spool is taken in at the next start")
+            log.warning("ledger or store away; the spool is taken in at the next start")
+        self._spool.close()
 
     def _came_before(self, sop_instance_uid: str) -> bool:
         """Whether the ledger knows this SOP instance; where it cannot say, the object may come."""

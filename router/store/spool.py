@@ -49,6 +49,12 @@ class Spool:
         with self._lock:
             self._under_way.difference_update(object_ids)
 
+    def close(self) -> None:
+        """Another process may receive here; harmless when done twice."""
+        if self.lock is not None:
+            self.lock.close()
+            self.lock = None
+
     def under_way(self) -> frozenset[str]:
         """The ids of all objects that the ledger has not got yet, as of now."""
         with self._lock:
