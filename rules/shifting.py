@@ -1,7 +1,8 @@
 """Dates of DICOM moved by whole days: DA and DT, as they are and as they should not be (PS3.5 6.2).
 
 What is left of a date that lacks its day or month is moved as the middle of what it may be. Times
-of day and offsets from UTC stay. Ranges (`20200101-20200131`) move at both ends.
+of day and offsets from UTC stay. Ranges (`20200101-20200131`) move at both ends. Dates as ACR-NEMA
+wrote them (`2020.01.31`) come out as DICOM does.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def _date(text: str, days: int) -> str:
     if found is None:
         raise NoDate
     moved = _moved(int(found[1]), int(found[3]), int(found[4]), days)
-    return found[2].join((f"{moved.year:04}", f"{moved.month:02}", f"{moved.day:02}"))
+    return f"{moved.year:04}{moved.month:02}{moved.day:02}"
 
 
 def _moment(text: str, days: int) -> str:

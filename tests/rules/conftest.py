@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent, indent
+from typing import Any
 
 import data_store  # type: ignore[import-untyped]  # of the package pydicom-data
 import pydicom
@@ -74,8 +75,8 @@ Edit = Callable[..., pydicom.Dataset]
 
 
 @pytest.fixture
-def edit(tmp_path: Path) -> Edit:
-    """Edits as they are typed, carried out on a sample; what pydicom reads afterwards."""
+def edit_file(tmp_path: Path) -> Callable[..., bytes]:
+    """Edits as they are typed, carried out on a sample: the file with its old file meta."""
 
     def carry_out(
         sample: Sample,
@@ -84,7 +85,7 @@ def edit(tmp_path: Path) -> Edit:
         files: Mapping[str, str] | None = None,
         keys: Mapping[str, str] | None = KEYS,
         record: Recording | None = None,
-    ) -> pydicom.Dataset:
+    ) -> bytes:
         for name, text in (files or {}).items():
             (tmp_path / name).write_text(text, encoding="utf-8")
         lines = indent(dedent(edits).strip(), "    ")
@@ -92,9 +93,19 @@ def edit(tmp_path: Path) -> Edit:
         table = rules_of_texts({"10.yaml": text}, keys=keys, folder=tmp_path)
         data_set = sample.data_set
         result = apply_edits(table.routes[0].dispatch.edits, data_set, record=record)
-        decoded = sample.decoded(joined(result.pieces, data_set))
-        assert result.sop_instance_uid == decoded.SOPInstanceUID
-        return decoded
+        data = joined(result.pieces, data_set)
+        assert result.sop_instance_uid == sample.decoded(data).SOPInstanceUID
+        return sample.content[: sample.offset] + data
+
+    return carry_out
+
+
+@pytest.fixture
+def edit(edit_file: Callable[..., bytes]) -> Edit:
+    """The same; what pydicom reads afterwards."""
+
+    def carry_out(sample: Sample, edits: str, **options: Any) -> pydicom.Dataset:
+        return sample.decoded(edit_file(sample, edits, **options)[sample.offset :])
 
     return carry_out
 
