@@ -234,6 +234,9 @@ class Site(Settings):
     sources: tuple[Source, ...] = Field((), description="who may send; none listed: anyone")
     destinations: tuple[Destination, ...] = Field((), description="where objects go")
     rules: ResolvedPath = Field(Path("rules"), description="the folder of rule files")
+    rules_shadow: ResolvedPath | None = Field(
+        None, description="a folder of rules that run beside, and only note what they would do"
+    )
     on_no_match: str = Field(
         "hold", description="what becomes of an unrouted object: `hold`, `discard`, a destination"
     )

@@ -87,6 +87,11 @@ RULES_ROLLED_BACK = Gauge(
     "dicom_router_rules_rolled_back",
     "1: an earlier version of the rules is in force, and not the files'.",
 )
+SHADOW = Counter(
+    "dicom_router_shadow_objects_total",
+    "Objects on which a shadow rule set decided, too, by what it would do differently.",
+    ["outcome"],
+)
 OBJECTS_FORGOTTEN = Counter(
     "dicom_router_objects_forgotten_total",
     "Objects deleted from the store after their retention.",

@@ -24,7 +24,7 @@ from router.egress.pool import Pool
 from router.ingress.service import Ingress
 from router.ledger import Ledger
 from router.routing.batch import Policy, Routing
-from router.rulebook import Rulebook
+from router.rulebook import Rulebook, Shadow
 from router.store import Spool, Store
 from router.store.directory import free_bytes as free_bytes_of
 from router.store.opening import open_spool, open_store
@@ -104,6 +104,7 @@ def routing_task(parts: Parts) -> RoutingTask:
         rules=parts.rulebook.table,
         policy=_policy(parts.site),
         transcoder=parts.transcoder,
+        observer=Shadow(parts.rulebook.shadow, parts.ledger),
     )
     parts.rulebook.when_site_changes(lambda now: routing.decide_by(_policy(now)))
     return RoutingTask(routing, parts.broker)

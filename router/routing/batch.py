@@ -33,6 +33,7 @@ from router.ledger import (
 from router.logs import get_logger
 from router.routing.derive import derive
 from router.routing.headers import Header, identifiers, open_header
+from router.routing.observing import Observer
 from router.store import Spool, StoreUnavailable
 from router.transcoding.transcoder import Transcoder
 from rules.edits import EditFailed, apply_edits
@@ -82,14 +83,16 @@ class Routing:
         rules: Callable[[], RouteTable],
         policy: Policy,
         transcoder: Transcoder | None = None,
+        observer: Observer | None = None,
     ) -> None:
         """`rules` gives the table in force; it is asked once for a batch. `transcoder` changes
-        pixels, with the usual settings where none is given."""
+        pixels, with the usual settings where none is given. `observer` is told of verdicts."""
         self._ledger = ledger
         self._spool = spool
         self._rules = rules
         self._policy = policy
         self._transcoder = transcoder or Transcoder(Codecs())
+        self._observer = observer
         self._mutex = threading.Lock()
         self._unrecorded: set[str] = set()
 
@@ -111,6 +114,8 @@ class Routing:
             self._unmake_unrecorded(connection)
         results = self._decide_all(batch, table, looping)
         recorded = self._record(results)
+        if self._observer is not None:
+            self._observer.batch_recorded()
         took = (time.monotonic() - started) / max(1, len(results))
         destinations: set[str] = set()
         for result in results:
@@ -229,6 +234,8 @@ class Routing:
     def _decide(self, stored: StoredObject, table: RouteTable, header: Header) -> RoutingResult:
         known_as = identifiers(header.data_set)
         verdict = match(table, header.facts)
+        if self._observer is not None:
+            self._observer.decided(stored.id, header.facts, verdict, table.version)
         if verdict.unrouted:
             return self._unrouted(stored, table, known_as)
         made = _Made()

@@ -7,6 +7,7 @@ routes follows within a second. Tables and lists that rules refer to are read fr
 
 from router.rulebook.files import SiteFiles, read_files, rules_of
 from router.rulebook.holder import Rulebook
+from router.rulebook.shadow import Shadow
 from router.rulebook.watch import Watch
 
-__all__ = ["Rulebook", "SiteFiles", "Watch", "read_files", "rules_of"]
+__all__ = ["Rulebook", "Shadow", "SiteFiles", "Watch", "read_files", "rules_of"]

@@ -44,16 +44,18 @@ def rules_of(
     DocumentError. Not `fitting`: they may name destinations that the site does not have.
     """
     names = site.destination_names if fitting else None
-    return load_rules(folder or site.rules, destinations=names, texts=texts)
+    return load_rules(folder or site.rules, destinations=names, keys=site.keys, texts=texts)
 
 
-def watched(path: Path, site: Site, table: RouteTable | None) -> list[Path]:
+def watched(path: Path, site: Site, *tables: RouteTable | None) -> list[Path]:
     """All files on which the site and its rules depend, as far as is known."""
-    found = {path, *(table.files if table is not None else ())}
-    try:
-        found.update(entry for entry in site.rules.iterdir() if not entry.name.startswith("."))
-    except OSError:
-        pass  # the folder is gone: its files are missing in the signature, which says so
+    found = {path, *(file for table in tables if table is not None for file in table.files)}
+    for folder in (site.rules, site.rules_shadow):
+        try:
+            entries = folder.iterdir() if folder is not None else ()
+            found.update(entry for entry in entries if not entry.name.startswith("."))
+        except OSError:
+            pass  # the folder is gone: its files are missing in the signature, which says so
     return sorted(found)
 
 

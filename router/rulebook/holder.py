@@ -43,6 +43,7 @@ class Rulebook:
         self._leads = leads
         self._tell: list[Callable[[Site], None]] = []
         self._table: RouteTable | None = None
+        self._shadow: RouteTable | None = None
         self._files: SiteFiles | None = None
         self._serial = 0
         self._taken: Signature = ()
@@ -54,6 +55,10 @@ class Rulebook:
         if self._table is None:
             raise RuntimeError("the rulebook is not open")
         return self._table
+
+    def shadow(self) -> RouteTable | None:
+        """The rules that run beside them, if the site has any."""
+        return self._shadow
 
     def site(self) -> Site:
         """The site in force."""
@@ -82,6 +87,7 @@ class Rulebook:
             self._files = files
             metrics.FILES_REFUSED.set(0)
         self._ensure_destinations()
+        self._take_shadow()
         self._follow(anew=True)
 
     def look(self, *, insist: bool = False) -> None:
@@ -91,7 +97,7 @@ class Rulebook:
         nothing was taken up; the next look tries again.
         """
         table = self._files.table if self._files else None
-        now = signature(watched(self._path, self._site, table))
+        now = signature(watched(self._path, self._site, table, self._shadow))
         at_rest, self._seen = now == self._seen, now
         led, self._led = self._led, self._leads()
         # Who begins to lead may hold files that changed while nobody led.
@@ -115,6 +121,22 @@ class Rulebook:
         metrics.FILES_REFUSED.set(0)
         metrics.RELOADS.labels("applied").inc()
         self._take_site(files.site)
+        self._take_shadow()
+
+    def _take_shadow(self) -> None:
+        """Its mistakes are told, and harm nobody: the shadow before it stays, if there was one."""
+        folder, before = self._site.rules_shadow, self._shadow
+        if folder is None:
+            self._shadow = None
+            return
+        try:
+            self._shadow = rules_of(self._site, folder=folder)
+        except DocumentError as error:
+            for problem in error.problems[:MOST_TOLD]:
+                log.error("mistake in the shadow's rules", where=str(problem))
+            return
+        if before is None or before.version != self._shadow.version:
+            log.info("shadow", version=self._shadow.version, routes=len(self._shadow.routes))
 
     def _refuse(self, error: DocumentError) -> None:
         metrics.FILES_REFUSED.set(1)

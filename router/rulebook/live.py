@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from router.config import Site
 
-LIVE = ("sources", "destinations", "rules", "on_no_match", "loops", "retention")
+LIVE = (
+    "sources",
+    "destinations",
+    "rules",
+    "rules_shadow",
+    "keys",
+    "on_no_match",
+    "loops",
+    "retention",
+)
 """All else is bound when the process starts: ports, the store, the ledger, the broker."""
 
 

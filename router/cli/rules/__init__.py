@@ -2,7 +2,7 @@
 
 import typer
 
-from router.cli.rules import checking, explaining, testing, versions
+from router.cli.rules import checking, explaining, shadowing, testing, versions
 
 app = typer.Typer(
     add_completion=False,
@@ -17,3 +17,4 @@ app.command("history")(versions.history)
 app.command("show")(versions.show)
 app.command("reload")(versions.reload)
 app.command("rollback")(versions.rollback)
+app.command("shadow")(shadowing.shadow)

@@ -268,3 +268,29 @@ def test_a_version_that_cannot_be_used_here_is_not(stand: Stand):
         versions.activate(connection, "v9", texts, source="command")
     book.look()
     assert routes(book) == ["one"]
+
+
+def test_a_shadow_is_loaded_beside_and_its_mistakes_harm_nobody(stand: Stand):
+    folder = stand.folder / "next"
+    folder.mkdir()
+    (folder / "10.yaml").write_text(TWO)
+    book = stand.opened()
+    assert book.shadow() is None
+    stand.site_file.write_text(SITE + "rules_shadow: next\n")
+    settle(book)
+    shadow = book.shadow()
+    assert shadow is not None
+    assert [one.route.name for one in shadow.routes] == ["two"]
+    (folder / "10.yaml").write_text("routes: [{")
+    settle(book)
+    assert book.shadow() is shadow
+    assert metrics.FILES_REFUSED._value.get() == 0
+    (folder / "10.yaml").write_text(ONE)
+    settle(book)
+    shadow = book.shadow()
+    assert shadow is not None
+    assert [one.route.name for one in shadow.routes] == ["one"]
+    stand.site_file.write_text(SITE)
+    settle(book)
+    assert book.shadow() is None
+    assert routes(book) == ["one"]
