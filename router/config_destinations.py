@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from router.config_flow import Limits, Schedule, windows_of
 from router.config_values import (
     AeTitle,
     Duration,
@@ -19,6 +20,7 @@ from router.config_values import (
     TlsVersion,
 )
 from rules.tags import parse_path
+from rules.windows import Windows
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
@@ -140,6 +142,8 @@ class Destination(Settings):
     folder: FolderDestination | None = Field(None, description="a folder of Part 10 files")
     retry: Retry = Field(Retry(), description="when a delivery that failed is tried again")
     probe: Probe = Field(Probe(), description="when a destination that is down is tried again")
+    schedule: Schedule = Field((), description="when it is sent to; default: at any time")
+    limits: Limits | None = Field(None, description="how much it gets in a second")
     lane: Name | None = Field(
         None, description="one of `lanes`: whose workers serve it; default: the first"
     )
@@ -153,6 +157,11 @@ class Destination(Settings):
     @property
     def kind(self) -> Literal["dicom", "folder"]:
         return "folder" if self.dicom is None else "dicom"
+
+    @property
+    def windows(self) -> Windows | None:
+        """When it is sent to; None: at any time."""
+        return windows_of(self.schedule)
 
     @property
     def slots(self) -> int:

@@ -108,6 +108,11 @@ DELIVERIES = Counter(
 BYTES_DELIVERED = Counter(
     "dicom_router_bytes_delivered_total", "Bytes of delivered data sets.", ["destination"]
 )
+DELIVERIES_MOVED = Counter(
+    "dicom_router_deliveries_moved_total",
+    "Deliveries taken over from a member of their group that is down.",
+    ["destination"],
+)
 DELIVER_SECONDS = Histogram(
     "dicom_router_deliver_seconds",
     "One attempt, from the request to the answer.",

@@ -13,14 +13,16 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from rules.conditions import Compiler
-from rules.documents import Document, DocumentError, Problem, parse_document, suggest
+from rules.documents import Document, DocumentError, Problem, parse_document
 from rules.documents import load_document as load
 from rules.edits_schema import edits_key
+from rules.flow_schema import windows_of
 from rules.problems import Mistake, one_of_each
 from rules.resources import Resources
 from rules.routes import CompiledRoute, RouteTable
 from rules.schema import Route, RuleFile
 from rules.tables import Tables
+from rules.targets import CompiledTargets, compile_targets
 from rules.verdict import Dispatch
 from rules.view import Slots
 
@@ -92,11 +94,12 @@ def _table(
         for index, route in _routes(document, problems, resources):
             mistakes: list[Mistake] = []
             compiler = Compiler(slots, mistakes, resources.tables)
-            one = _compile(document, index, route, compiler)
+            sent = compile_targets(route, resources.tables, destinations)
+            one = _compile(document, index, route, compiler, sent)
             _check_names(document, index, route, compiled, problems)
-            _check_destinations(document, index, route, destinations, problems)
-            at = ("routes", index, "when")
-            problems += [document.problem((*at, *m.at), str(m), m.suggestion) for m in mistakes]
+            for at, found in (("when",), mistakes), ((), sent.mistakes):
+                place = ("routes", index, *at)
+                problems += [document.problem((*place, *m.at), str(m), m.suggestion) for m in found]
             compiled.append(one)
     problems += resources.tables.problems
     if problems:
@@ -150,25 +153,31 @@ def _routes(
     return sound
 
 
-def _compile(document: Document, index: int, route: Route, compiler: Compiler) -> CompiledRoute:
+def _compile(
+    document: Document, index: int, route: Route, compiler: Compiler, sent: CompiledTargets
+) -> CompiledRoute:
     place = document.problem(("routes", index), "")
     checks = compiler.when(route.when)
+    between = windows_of(route.between)
     return CompiledRoute(
         route=route,
         checks=checks,
         conditions=tuple(check.holds for check in checks),
         dispatch=Dispatch(
             route=route.name,
-            destinations=tuple(dict.fromkeys(route.send_to)),
+            destinations=sent.names,
             edits=route.edits,
             edits_key=edits_key(route.edits, record=route.record),
             record=route.record,
             priority=route.priority,
+            between=None if between is None else between.text,
         ),
         file=document.file,
         line=place.line,
         document=document,
         index=index,
+        targets=tuple(sent.targets) if sent.chooses else (),
+        reaches=tuple(dict.fromkeys(sent.reaches)),
     )
 
 
@@ -183,21 +192,3 @@ def _check_names(
         if other.route.name == route.name:
             message = f"the name is taken by a route in {other.file}:{other.line}"
             problems.append(document.problem(("routes", index, "name"), message))
-
-
-def _check_destinations(
-    document: Document,
-    index: int,
-    route: Route,
-    destinations: Collection[str] | None,
-    problems: list[Problem],
-) -> None:
-    if destinations is None:
-        return
-    for position, name in enumerate(route.send_to):
-        if name not in destinations:
-            near = suggest(name, destinations)
-            known = "" if near else f"; the site has {', '.join(sorted(destinations)) or 'none'}"
-            message = f"there is no destination {name}{known}"
-            path = ("routes", index, "send_to", position)
-            problems.append(document.problem(path, message, near))

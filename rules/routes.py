@@ -8,9 +8,10 @@ matching routes name gets the object once: from the first of them, with that one
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from rules.choosing import NOBODY_DOWN, Choice, Choose, Down
 from rules.conditions import Check, Holds, first_failure
 from rules.documents import Document
 from rules.facts import Facts
@@ -22,7 +23,9 @@ from rules.view import Slots, View
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompiledRoute:
     """A route with its conditions as closures; `file` and `line` say where it was written, and
-    `document` and `index` where each of its keys was."""
+    `document` and `index` where each of its keys was. `targets` stands where groups choose among
+    destinations: then `dispatch` is what is the same for all objects. `reaches`: every
+    destination that may get something."""
 
     route: Route
     checks: tuple[Check, ...]
@@ -32,6 +35,8 @@ class CompiledRoute:
     line: int
     document: Document = field(repr=False)
     index: int
+    targets: tuple[str | Choose, ...] = ()
+    reaches: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +55,8 @@ class RouteTable:
     files: tuple[Path, ...] = ()
 
 
-def match(table: RouteTable, facts: Facts) -> Verdict:
-    """Decide for one object."""
+def match(table: RouteTable, facts: Facts, down: Down = NOBODY_DOWN) -> Verdict:
+    """Decide for one object. `down`: which destinations are, for how many seconds."""
     view = View(table.slots, facts)
     matched: list[CompiledRoute] = []
     for compiled in table.routes:
@@ -62,12 +67,15 @@ def match(table: RouteTable, facts: Facts) -> Verdict:
             matched.append(compiled)
             if compiled.route.stop:
                 break
-    return Verdict(dispatches=_dispatches(matched), routes=tuple(one.route.name for one in matched))
+    return Verdict(
+        dispatches=_dispatches(matched, facts, down),
+        routes=tuple(one.route.name for one in matched),
+    )
 
 
-def explain(table: RouteTable, facts: Facts) -> Verdict:
+def explain(table: RouteTable, facts: Facts, down: Down = NOBODY_DOWN) -> Verdict:
     """The same verdict, with the way that led to it: for each route, why it did not match."""
-    verdict = match(table, facts)
+    verdict = match(table, facts, down)
     view = View(table.slots, facts)
     trail: list[Step] = []
     stopped: str | None = None
@@ -85,26 +93,34 @@ def explain(table: RouteTable, facts: Facts) -> Verdict:
     return Verdict(dispatches=verdict.dispatches, routes=verdict.routes, trail=tuple(trail))
 
 
-def _dispatches(matched: list[CompiledRoute]) -> tuple[Dispatch, ...]:
+def _dispatches(matched: list[CompiledRoute], facts: Facts, down: Down) -> tuple[Dispatch, ...]:
     if len(matched) == 1:
-        return (matched[0].dispatch,)
+        return (_dispatch(matched[0], facts, down),)
     served: set[str] = set()
     dispatches: list[Dispatch] = []
     for compiled in matched:
-        whole = compiled.dispatch
+        whole = _dispatch(compiled, facts, down)
         left = tuple(name for name in whole.destinations if name not in served)
         served.update(left)
         if left == whole.destinations:
             dispatches.append(whole)
-        elif left:
-            dispatches.append(
-                Dispatch(
-                    route=whole.route,
-                    destinations=left,
-                    edits=whole.edits,
-                    edits_key=whole.edits_key,
-                    record=whole.record,
-                    priority=whole.priority,
-                )
-            )
+        elif left or whole.failures:
+            dispatches.append(replace(whole, destinations=left))
     return tuple(dispatches)
+
+
+def _dispatch(compiled: CompiledRoute, facts: Facts, down: Down) -> Dispatch:
+    """What a matching route sends, its groups asked."""
+    if not compiled.targets:
+        return compiled.dispatch
+    names: dict[str, None] = {}
+    choices: list[Choice] = []
+    for target in compiled.targets:
+        if isinstance(target, str):
+            names[target] = None
+            continue
+        choice = target(facts, down)
+        choices.append(choice)
+        if choice.chosen is not None:
+            names[choice.chosen] = None
+    return replace(compiled.dispatch, destinations=tuple(names), choices=tuple(choices))

@@ -7,20 +7,15 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
-from rules.conditions_schema import Text, When
+from rules.conditions_schema import When
 from rules.documents import Section
 from rules.edits_schema import Edit
+from rules.flow_schema import Betweens
+from rules.send_to import Targets, named
 
 Priority: TypeAlias = Literal["stat", "high", "routine", "low"]
-
-
-def _one_or_several(value: object) -> object:
-    return [value] if isinstance(value, str) else value
-
-
-Names = Annotated[tuple[Text, ...], BeforeValidator(_one_or_several), Field(min_length=1)]
 
 
 class Route(Section):
@@ -30,10 +25,16 @@ class Route(Section):
     when: When | None = None
     edits: tuple[Edit, ...] = ()
     record: bool = True
-    send_to: Names
+    send_to: Targets
     priority: Priority = "routine"
+    between: Betweens | None = None
     stop: bool = False
     disabled: bool = False
+
+    @property
+    def destinations(self) -> tuple[str, ...]:
+        """Every destination that the route names, of groups all members; not those in tables."""
+        return tuple(dict.fromkeys(name for one in self.send_to for _, name in named(one)))
 
 
 class RuleFile(Section):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rules.choosing import Choice
 from rules.edits_schema import Edit
 from rules.schema import Priority
 
@@ -11,7 +12,9 @@ from rules.schema import Priority
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dispatch:
     """What one route sends. Dispatches with the same `edits_key` share one edited object; an
-    empty key means the object as it came. `record`: note the edits in the object itself."""
+    empty key means the object as it came. `record`: note the edits in the object itself.
+    `choices`: how groups came to their destinations. `between`: when these may be sent
+    (`rules.windows`), at any time without it."""
 
     route: str
     destinations: tuple[str, ...]
@@ -19,6 +22,13 @@ class Dispatch:
     edits_key: str
     record: bool
     priority: Priority
+    choices: tuple[Choice, ...] = ()
+    between: str | None = None
+
+    @property
+    def failures(self) -> tuple[Choice, ...]:
+        """The groups that found no destination: the object is held for them."""
+        return tuple(choice for choice in self.choices if choice.chosen is None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
@@ -199,7 +199,7 @@ def _parse(text: str) -> Windows:
 
 def _moment(day: date, minutes: int, zone: ZoneInfo, *, fold: int) -> int:
     """When it is so many minutes past midnight there."""
-    naive = datetime(day.year, day.month, day.day) + timedelta(minutes=minutes)
+    naive = datetime.combine(day, time.min) + timedelta(minutes=minutes)
     local = naive.replace(tzinfo=zone, fold=fold)
     utc = local.astimezone(UTC)
     if utc.astimezone(zone).replace(tzinfo=None) == naive:

@@ -17,6 +17,7 @@ from router import metrics
 from router.broker import Broker
 from router.conduct.gauges import measure
 from router.conduct.history import end_history
+from router.conduct.moving import move_deliveries
 from router.conduct.retention import forget
 from router.conduct.sweep import sweep, sweep_orphans
 from router.config import Site
@@ -132,6 +133,7 @@ def duties_of_the_leader(parts: Parts) -> list[Duty]:
     return [
         Duty(name="sweep", every=1.0, act=partial(sweep, ledger, broker)),
         Duty(name="orphans", every=10.0, act=partial(sweep_orphans, ledger, broker)),
+        Duty(name="move", every=2.0, act=partial(move_deliveries, ledger, broker)),
         Duty(name="measure", every=10.0, act=lambda: measure(ledger, site())),
         Duty(
             name="forget",

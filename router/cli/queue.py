@@ -32,6 +32,7 @@ from router.cli.queue_filters import (
     known_destination,
 )
 from router.cli.queue_views import (
+    Standing,
     say_next_page,
     say_queue,
     say_summary,
@@ -39,6 +40,7 @@ from router.cli.queue_views import (
 )
 from router.cli.render import plain, say_json
 from router.ledger import DeliveryFilter, destinations, queries
+from router.ledger.clock import read_clock
 
 app = typer.Typer(add_completion=False)
 
@@ -56,7 +58,8 @@ def queue(ctx: typer.Context, config: ConfigOption = None, as_json: JsonOption =
         summaries = queries.queue_summary(connection)
         health = destinations.all_health(connection)
         waiting = queries.object_counts(connection)
-    shown = (site.destination_names, summaries, health, waiting)
+        standing = Standing(site=site, now=read_clock(connection))
+    shown = (standing, summaries, health, waiting)
     if as_json:
         say_json(summary_json(*shown))
     else:

@@ -1,6 +1,8 @@
 """What `queue` and its sub-commands show."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -8,14 +10,37 @@ from router.cli.render import duration, local, plain, say_table, shown
 from router.ledger import PRIORITIES, Health, ObjectState, StoredObject
 from router.ledger.queries import AGE_BOUNDS_MS, QueuedDelivery, QueueSummary
 
+if TYPE_CHECKING:
+    from router.config import Site
+
 AGES = (*(duration(bound / 1000).split()[0] for bound in AGE_BOUNDS_MS), "older")
 """What the columns of ages are called: younger than 5m, 15m, …, and the rest."""
 
 PRIORITY_WORDS = {number: word for word, number in PRIORITIES.items()}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What the site says of its destinations, and what time it is for the ledger."""
+
+    site: "Site"
+    now: int
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.site.destination_names
+
+    def waits_until(self, name: str) -> int | None:
+        """When its schedule lets this destination be sent to again; None: it does now."""
+        destination = self.site.destination(name)
+        windows = None if destination is None else destination.windows
+        if windows is None or windows.is_open(self.now):
+            return None
+        return windows.opens(self.now)
+
+
 def summary_json(
-    names: Sequence[str],
+    standing: Standing,
     summaries: Sequence[QueueSummary],
     health: Sequence[Health],
     waiting: dict[ObjectState, int],
@@ -26,6 +51,7 @@ def summary_json(
         "destinations": [
             {
                 "health": plain(by_name.get(name, Health(name=name))),
+                "scheduled_for": standing.waits_until(name),
                 "queue": {
                     item.state.value: {
                         "total": item.total,
@@ -35,14 +61,14 @@ def summary_json(
                     if item.destination == name
                 },
             }
-            for name in _all_names(names, summaries)
+            for name in _all_names(standing.names, summaries)
         ],
         "objects": {state.value: count for state, count in waiting.items()},
     }
 
 
 def say_summary(
-    names: Sequence[str],
+    standing: Standing,
     summaries: Sequence[QueueSummary],
     health: Sequence[Health],
     waiting: dict[ObjectState, int],
@@ -50,8 +76,10 @@ def say_summary(
     """Destinations against age, as Postfix's qshape; below it the objects that no one is owed."""
     words = {item.name: health_words(item) for item in health}
     rows: list[list[str | int | None]] = []
-    for name in _all_names(names, summaries):
+    for name in _all_names(standing.names, summaries):
         how = words.get(name, "up")
+        if (until := standing.waits_until(name)) is not None:
+            how += f", waits for its schedule until {local(until)}"
         of_name = [item for item in summaries if item.destination == name]
         rows += [[name, item.state.value, item.total, *item.counts, how] for item in of_name]
         if not of_name:

@@ -22,6 +22,7 @@ from router.egress.contexts import (
     proposal,
 )
 from router.egress.outcomes import Outcome
+from router.egress.pace import throttle
 from router.egress.payloads import PayloadUnusable
 from router.egress.pool import Keep, Line, Pool, WindowFull
 from router.ledger import LeasedDelivery
@@ -60,6 +61,7 @@ class DicomChannel:
         self._key = (destination.name, settings)
         self._keep = Keep(window=settings.associations, idle=settings.idle, reuse=settings.reuse)
         self._memory = pool.memory(destination.name)
+        self._limits = destination.limits
         self._tls: ssl.SSLContext | None = None
         self._line: Line | None = None
         self._stale = False  # the line was kept, and has not answered since
@@ -146,6 +148,7 @@ class DicomChannel:
                 sop_class_uid=delivery.sop_class_uid,
                 sop_instance_uid=delivery.sop_instance_uid,
                 data=data,
+                pace=throttle(self._limits),
             )
         self._stale = False
         outcome = outcomes.of_status(response.status)

@@ -20,6 +20,7 @@ from router.egress.run import Run
 from router.egress.tenure import Tenure
 from router.egress.timing import Timing
 from router.ledger import LeasedDelivery, Ledger, deliveries, destinations
+from router.ledger.clock import read_clock
 from router.store import Store
 from router.transcoding.copies import Copies
 
@@ -109,4 +110,9 @@ def _left_due(destination: Destination, ledger: Ledger) -> bool:
     with ledger.read() as connection:
         health = destinations.health(connection, destination.name)
         workable = not health.held and (health.up or health.probe_due)
-        return workable and deliveries.has_due(connection, destination.name)
+        windows = destination.windows
+        return (
+            workable
+            and deliveries.has_due(connection, destination.name)
+            and (windows is None or windows.is_open(read_clock(connection)))
+        )

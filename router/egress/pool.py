@@ -16,7 +16,7 @@ from router import metrics
 from router.dicom.commands import CStoreRsp
 from router.egress.contexts import MOST_CONTEXTS, Negotiated, Pair
 from router.egress.suspects import Suspects
-from router.net.data_source import DataSource
+from router.net.data_source import DataSource, Pace
 
 Key: TypeAlias = tuple[str, Hashable]
 """A destination's name, and the settings its associations were opened for."""
@@ -32,7 +32,13 @@ class OpenAssociation(Protocol):
     def messages_sent(self) -> int: ...
     def alive(self) -> bool: ...
     def store(
-        self, context_id: int, *, sop_class_uid: str, sop_instance_uid: str, data: DataSource
+        self,
+        context_id: int,
+        *,
+        sop_class_uid: str,
+        sop_instance_uid: str,
+        data: DataSource,
+        pace: Pace | None = None,
     ) -> CStoreRsp: ...
     def release(self) -> None: ...
     def abort(self) -> None: ...

@@ -27,6 +27,7 @@ from router.ledger import (
     deliveries,
 )
 from router.logs import get_logger
+from rules.windows import Windows
 
 MOST = 16
 OLDEST_SECONDS = 0.2
@@ -145,7 +146,7 @@ class Recorder:
         decision = decide(
             attempt.outcome,
             attempts=delivery.attempts,
-            age=(delivery.leased_at - delivery.owed_since) / 1000,
+            age=_age_ms(delivery, self._writing.destination) / 1000,
             retry=self._writing.destination.retry,
             chance=self._chance(),
         )
@@ -193,3 +194,13 @@ class Recorder:
             else:
                 metrics.DELIVERIES.labels(name, outcome.reason).inc()
         metrics.BYTES_DELIVERED.labels(name).inc(sent)
+
+
+def _age_ms(delivery: LeasedDelivery, destination: Destination) -> int:
+    """For how long it could have been sent: the time outside of windows uses up no patience."""
+    windows = destination.windows
+    if delivery.send_between is not None:
+        windows = Windows.parse(delivery.send_between)
+    if windows is None:
+        return delivery.leased_at - delivery.owed_since
+    return windows.open_ms(delivery.owed_since, delivery.leased_at)

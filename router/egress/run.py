@@ -20,7 +20,9 @@ from router.logs import get_logger
 
 LARGEST_BATCH = 64
 BATCH_SECONDS = 1.0
-"""About how long a batch should take: an urgent object waits for the batch in hand."""
+"""About how long a batch should take."""
+LOOK_SECONDS = 0.25
+"""How often a drain at work looks for something more urgent than what it has in hand."""
 
 log = get_logger("egress")
 
@@ -45,6 +47,8 @@ class Run:
     _failure: Attempt | None = None
     _answered: bool = False  # since health was last asked for
     _limit: int = FIRST_BATCH
+    _looked_at: float = 0.0  # for something more urgent
+    _overtaken: bool = False
 
     def work(self, batch: list[LeasedDelivery]) -> None:
         """Send the batch and those after it, then give up slot, leases and association."""
@@ -53,9 +57,11 @@ class Run:
         with Keeper(self.tenure, self.recorder, self.timing.clock) as keeper:
             while batch:
                 rest = self._send(batch, keeper)
-                if rest or self._ends(keeper) or self.timing.clock() >= until:
+                back = rest if self._overtaken else ()
+                if (rest and not back) or self._ends(keeper) or self.timing.clock() >= until:
                     break
-                batch = self._next_batch()
+                rest = ()
+                batch = self._next_batch(back)
                 if not batch:
                     batch = self._linger(keeper)
         self.channel.close()  # before the slot is free, or the next drain finds no place
@@ -63,11 +69,17 @@ class Run:
 
     def _send(self, batch: list[LeasedDelivery], keeper: Keeper) -> Sequence[LeasedDelivery]:
         """Try each of the batch; returns those that were not tried."""
-        started = self.timing.clock()
+        started = self._looked_at = self.timing.clock()
+        self._overtaken = False
         # Suspects last, so that others may pass before them.
         queue = deque(sorted(batch, key=self.suspects.suspicion))
         self.channel.expect(queue)
         while queue and not self._ends(keeper):
+            if self._is_overtaken(queue):
+                break
+            if nap := self.tenure.pace.nap(queue[0]):
+                time.sleep(nap)
+                continue
             delivery = queue.popleft()
             match self._try(delivery):
                 case _Step.AGAIN:
@@ -76,8 +88,18 @@ class Run:
                     return [delivery, *queue] if self.in_vain else list(queue)
             if self.recorder.is_due() or (self.tenure.probing and self._answered):
                 self.recorder.flush_with(self._mark_up_if_probing)
-        self._pace(len(batch), self.timing.clock() - started)
+        if not self._overtaken:
+            self._pace(len(batch), self.timing.clock() - started)
         return list(queue)
+
+    def _is_overtaken(self, queue: Sequence[LeasedDelivery]) -> bool:
+        """Whether what is in hand must make way; asked of the ledger now and then."""
+        now = self.timing.clock()
+        if now - self._looked_at < LOOK_SECONDS:
+            return False
+        self._looked_at = now
+        self._overtaken = self.tenure.overtaken(queue)
+        return self._overtaken
 
     def _try(self, delivery: LeasedDelivery) -> _Step:
         started_at_ms = time.time_ns() // 1_000_000
@@ -157,11 +179,15 @@ class Run:
                 return batch
         return []
 
-    def _next_batch(self) -> list[LeasedDelivery]:
+    def _next_batch(self, back: Sequence[LeasedDelivery] = ()) -> list[LeasedDelivery]:
+        """Lease more; `back` was leased and makes way."""
         answered, self._answered = self._answered, False
-        return self.recorder.flush_with(
-            lambda connection: self.tenure.lease_next(connection, self._limit, answered=answered)
-        )
+
+        def lease(connection: Connection) -> list[LeasedDelivery]:
+            self.tenure.give_back(connection, back)
+            return self.tenure.lease_next(connection, self._limit, answered=answered)
+
+        return self.recorder.flush_with(lease)
 
     def _mark_up_if_probing(self, connection: Connection) -> None:
         if self.tenure.probing and self._answered:

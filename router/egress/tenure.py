@@ -11,10 +11,13 @@ from collections.abc import Callable, Iterable
 from sqlalchemy import Connection
 
 from router.config import Destination
+from router.egress.pace import Pace
 from router.egress.recorder import OLDEST_SECONDS, Recorder
 from router.egress.retry import wait
 from router.ledger import LeasedDelivery, Ledger, LedgerError, deliveries, destinations
+from router.ledger.clock import read_clock
 from router.logs import get_logger
+from rules.windows import Windows
 
 LEASE_MS = 60_000
 RENEW_SECONDS = LEASE_MS / 3000
@@ -22,6 +25,10 @@ PROBE_MARGIN_SECONDS = 60.0
 FIRST_BATCH = 16
 SEVERE = 5
 """An error of configuration counts as so many failures: only a person ends it."""
+SHARE = 16
+"""Of so many deliveries one is the least urgent that is due: nobody waits for ever."""
+POSTPONED_AT_ONCE = 5_000
+"""Deliveries whose window has closed that one transaction lets wait for the next."""
 
 log = get_logger("egress")
 
@@ -38,6 +45,9 @@ class Tenure:
         self._chance = chance
         self._mutex = threading.Lock()
         self._in_hand: set[int] = set()
+        self._windows = destination.windows
+        self._since_share = 0
+        self.pace = Pace(destination.limits)
         self.probing = False
         self.workable = True
         self.slot = -1
@@ -58,7 +68,7 @@ class Tenure:
     def _take_slot(self, connection: Connection) -> bool:
         name = self._destination.name
         health = destinations.health(connection, name)
-        if health.held or (not health.up and not health.probe_due):
+        if health.held or (not health.up and not health.probe_due) or not self._open(connection):
             return False
         slots = self._destination.slots
         slot = destinations.take_slot(connection, name, slots, self._owner, LEASE_MS)
@@ -78,29 +88,69 @@ class Tenure:
         with self._ledger.read() as connection:
             return deliveries.has_due(connection, self._destination.name)
 
+    def overtaken(self, queue: Iterable[LeasedDelivery]) -> bool:
+        """Whether something is due that is more urgent than all of these; a read."""
+        priority = min((delivery.priority for delivery in queue), default=0)
+        if not priority:
+            return False
+        with self._ledger.read() as connection:
+            return deliveries.has_more_urgent(connection, self._destination.name, priority)
+
     def lease_next(
         self, connection: Connection, limit: int, *, answered: bool
     ) -> list[LeasedDelivery]:
-        """The next deliveries that are due; none for a destination that is down or held.
+        """The next deliveries that are due; none for a destination that is down, held or out of
+        its schedule.
 
         `answered`: it has answered us since we asked last, which outweighs the failure that
         another drain has seen meanwhile.
         """
         health = destinations.health(connection, self._destination.name)
-        self.workable = not health.held and (health.up or answered)
+        self.workable = not health.held and (health.up or answered) and self._open(connection)
         if not self.workable:
             return []
         if not health.up:
             self.mark_up(connection)
         return self._lease(connection, limit)
 
+    def _open(self, connection: Connection) -> bool:
+        """Whether its schedule lets it be sent to now."""
+        return self._windows is None or self._windows.is_open(read_clock(connection))
+
     def _lease(self, connection: Connection, limit: int) -> list[LeasedDelivery]:
-        leased = deliveries.lease_due(
-            connection, self._destination.name, owner=self._owner, limit=limit, lease_ms=LEASE_MS
-        )
+        self._since_share += limit
+        share, self._since_share = divmod(self._since_share, SHARE)
+        leased = self._lease_timely(connection, limit, min(share, limit))
+        kept, rest, cost_ms = self.pace.fitting(leased)
+        if rest:
+            deliveries.give_back(connection, self._owner, [delivery.id for delivery in rest])
+        if cost_ms:
+            name = self._destination.name
+            self.pace.begin(destinations.reserve(connection, name, cost_ms) / 1000, kept)
         with self._mutex:
-            self._in_hand.update(delivery.id for delivery in leased)
-        return leased
+            self._in_hand.update(delivery.id for delivery in kept)
+        return kept
+
+    def _lease_timely(self, connection: Connection, limit: int, share: int) -> list[LeasedDelivery]:
+        """Leased deliveries that may be sent at this time; others wait for theirs."""
+        name = self._destination.name
+        while True:
+            leased = deliveries.lease_due(
+                connection, name, owner=self._owner, limit=limit, lease_ms=LEASE_MS, share=share
+            )
+            untimely = {
+                delivery.id: (delivery.send_between, opens)
+                for delivery in leased
+                if (opens := _opens(delivery)) > delivery.leased_at
+            }
+            if not untimely:
+                return leased
+            deliveries.give_back(connection, self._owner, list(untimely))
+            for between, opens in set(untimely.values()):
+                assert between is not None  # or it would be timely
+                deliveries.postpone(connection, name, between, until=opens, limit=POSTPONED_AT_ONCE)
+            if timely := [delivery for delivery in leased if delivery.id not in untimely]:
+                return timely
 
     def tried(self, delivery_id: int) -> None:
         """This delivery's outcome is known; recording it ends its lease."""
@@ -120,10 +170,13 @@ class Tenure:
         return True
 
     def give_back(self, connection: Connection, rest: Iterable[LeasedDelivery]) -> None:
-        """Return deliveries that were not tried."""
+        """Return deliveries that were not tried, and what was reserved for them."""
+        rest = list(rest)
         ids = [delivery.id for delivery in rest]
         if ids:
             deliveries.give_back(connection, self._owner, ids)
+            if cost_ms := self.pace.cost_ms(rest):
+                destinations.refund(connection, self._destination.name, cost_ms)
         with self._mutex:
             self._in_hand.difference_update(ids)
 
@@ -204,6 +257,13 @@ class Keeper:
                     renew_at = self._clock() + RENEW_SECONDS
             except LedgerError as error:
                 log.warning("ledger not reached; tried again", reason=str(error))
+
+
+def _opens(delivery: LeasedDelivery) -> int:
+    """When it may be sent: now, or when its window opens next."""
+    if delivery.send_between is None:
+        return delivery.leased_at
+    return Windows.parse(delivery.send_between).opens(delivery.leased_at)
 
 
 def _probe_seconds(destination: Destination) -> float:

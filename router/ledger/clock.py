@@ -4,7 +4,7 @@ Hosts disagree about the time; one database does not. Whatever is compared acros
 (leases, retries, probes, retention) is written and compared with `ledger_now()`.
 """
 
-from sqlalchemy import BigInteger
+from sqlalchemy import BigInteger, Connection, select
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -27,3 +27,11 @@ def _sqlite(element: ledger_now, compiler: SQLCompiler, **kw: object) -> str:
 def _postgresql(element: ledger_now, compiler: SQLCompiler, **kw: object) -> str:
     # statement_timestamp() is STABLE; clock_timestamp() is VOLATILE and would forbid index ranges.
     return "CAST(floor(extract(epoch FROM statement_timestamp()) * 1000) AS BIGINT)"
+
+
+_NOW = select(ledger_now())
+
+
+def read_clock(conn: Connection) -> int:
+    """What it is now."""
+    return int(conn.scalars(_NOW).one())

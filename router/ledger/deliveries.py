@@ -12,28 +12,35 @@ from typing import NamedTuple
 from sqlalchemy import (
     Connection,
     Integer,
-    Select,
-    Subquery,
     bindparam,
     case,
-    exists,
     insert,
     select,
-    union_all,
     update,
 )
 
 from router.ledger.interventions import DeliveryFilter, cancel, hold, release, retry
+from router.ledger.leasing import (
+    LeasedDelivery,
+    has_due,
+    has_more_urgent,
+    lease_due,
+    postpone,
+)
 from router.ledger.models import (
     DELIVERIES,
     DELIVERY_EVENTS,
-    DESTINATIONS,
     FINAL_STATES,
-    OBJECTS,
     DeliveryState,
 )
 from router.ledger.settling import settle
-from router.ledger.statements import CHUNK, LEASED, NOTHING, NOW, WAITING, constant, is_due
+from router.ledger.statements import (
+    CHUNK,
+    LEASED,
+    NOTHING,
+    NOW,
+    constant,
+)
 from router.ledger.texts import DETAIL_LIMIT, SLUG_LIMIT, bounded
 
 __all__ = [
@@ -46,39 +53,14 @@ __all__ = [
     "give_back",
     "has_due",
     "has_expired_leases",
+    "has_more_urgent",
     "hold",
     "lease_due",
+    "postpone",
     "record_outcomes",
     "release",
     "retry",
 ]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LeasedDelivery:
-    """A delivery that is ours for a while. UIDs, size (bytes) and checksum are the payload's."""
-
-    id: int
-    object_id: str
-    payload_id: str
-    destination: str
-    route: str
-    attempts: int
-    priority: int
-    next_attempt_at: int
-    created_at: int
-    owed_since: int  # when patience began: created, or retried by a person
-    sop_class_uid: str
-    sop_instance_uid: str
-    transfer_syntax_uid: str
-    size: int
-    data_set_offset: int
-    checksum: str
-    study_instance_uid: str | None
-    series_instance_uid: str | None
-    patient_id: str | None
-    received_at: int
-    leased_at: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,85 +86,6 @@ class DeliveryOutcome:
 
 EXPIRED = "lease_expired"
 """The reason in the history of a delivery whose worker was lost."""
-
-_LIMIT = bindparam("limit", type_=Integer)
-
-
-def _due(priority: int) -> Subquery:
-    # One arm for each priority: each is a range of the index ix_deliveries_due, already in order.
-    return (
-        select(DELIVERIES)
-        .where(
-            WAITING,
-            DELIVERIES.c.destination == bindparam("destination"),
-            DELIVERIES.c.priority == constant(priority),
-            DELIVERIES.c.next_attempt_at <= NOW,
-        )
-        .order_by(DELIVERIES.c.next_attempt_at, DELIVERIES.c.id)
-        .limit(_LIMIT)
-        .with_for_update(skip_locked=True)
-        .subquery(f"due{priority}")
-    )
-
-
-def _lease_statement() -> Select[tuple[object, ...]]:
-    due = union_all(*(select(_due(priority)) for priority in range(4))).limit(_LIMIT).subquery()
-    payload, original = OBJECTS.alias("payload"), OBJECTS.alias("original")
-    held = exists().where(DESTINATIONS.c.name == bindparam("destination"), DESTINATIONS.c.held)
-    columns = {
-        "object_id": due.c.object_id,
-        "received_at": original.c.received_at,
-        "leased_at": NOW.label("leased_at"),
-    }
-    for name in LeasedDelivery.__slots__:
-        if name not in columns:
-            columns[name] = due.c[name] if name in due.c else payload.c[name]
-    return (
-        select(*(columns[name].label(name) for name in LeasedDelivery.__slots__))
-        .join_from(due, payload, payload.c.id == due.c.payload_id)
-        .join(original, original.c.id == due.c.object_id)
-        .where(~held)
-    )
-
-
-_LEASE = _lease_statement()
-_TAKE = (
-    update(DELIVERIES)
-    .where(DELIVERIES.c.id.in_(bindparam("ids", expanding=True)))
-    .values(
-        state="leased",
-        lease_owner=bindparam("owner"),
-        lease_until=NOW + bindparam("lease_ms", type_=Integer),
-    )
-)
-
-
-def lease_due(
-    conn: Connection, destination: str, *, owner: str, limit: int, lease_ms: int
-) -> list[LeasedDelivery]:
-    """Take up to `limit` due deliveries: highest priority first, then longest due.
-
-    None for a held destination. Whether it is down is for the caller to ask.
-    """
-    rows = conn.execute(_LEASE, {"destination": destination, "limit": limit}).mappings()
-    leased = [LeasedDelivery(**row) for row in rows]
-    if not leased:
-        return []
-    leased.sort(key=lambda delivery: (delivery.priority, delivery.next_attempt_at, delivery.id))
-    ids = [delivery.id for delivery in leased]
-    for start in range(0, len(ids), CHUNK):
-        wanted = {"ids": ids[start : start + CHUNK], "owner": owner, "lease_ms": lease_ms}
-        conn.execute(_TAKE, wanted)
-    return leased
-
-
-_HAS_DUE = select(is_due(bindparam("destination")))
-
-
-def has_due(conn: Connection, destination: str) -> bool:
-    """Whether there is anything to lease; a read, far cheaper than leasing nothing."""
-    return bool(conn.scalar(_HAS_DUE, {"destination": destination}))
-
 
 _OURS = (
     select(DELIVERIES.c.id, DELIVERIES.c.object_id)

@@ -99,6 +99,14 @@ def _health(
 
 
 _DOWN = DESTINATIONS.c.state == constant("down")
+_DOWN_FOR = select(DESTINATIONS.c.name, NOW - DESTINATIONS.c.down_since).where(_DOWN)
+
+
+def down_for(conn: Connection) -> dict[str, float]:
+    """The destinations that are down, and for how many seconds."""
+    return {row[0]: max(0, row[1] or 0) / 1000 for row in conn.execute(_DOWN_FOR)}
+
+
 # Several workers notice one outage at the same time: it counts once.
 _KNOWN_OUTAGE = _DOWN & (DESTINATIONS.c.next_probe_at > NOW)
 _MARK_DOWN = (
@@ -204,6 +212,34 @@ _PROBE_NOW = (
 def probe_now(conn: Connection, name: str) -> bool:
     """Try a dead destination without further delay. Whether it is dead at all."""
     return conn.execute(_PROBE_NOW, {"of_name": name}).rowcount > 0
+
+
+_FREE_FROM = case((DESTINATIONS.c.paced_until > NOW, DESTINATIONS.c.paced_until), else_=NOW)
+_RESERVE = (
+    update(DESTINATIONS)
+    .where(DESTINATIONS.c.name == bindparam("of_name"))
+    .values(paced_until=_FREE_FROM + bindparam("cost_ms", type_=Integer))
+)
+_RESERVED = select(DESTINATIONS.c.paced_until - NOW).where(DESTINATIONS.c.name == bindparam("name"))
+_REFUND = (
+    update(DESTINATIONS)
+    .where(DESTINATIONS.c.name == bindparam("of_name"), DESTINATIONS.c.paced_until > NOW)
+    .values(paced_until=DESTINATIONS.c.paced_until - bindparam("cost_ms", type_=Integer))
+)
+
+
+def reserve(conn: Connection, name: str, cost_ms: int) -> int:
+    """Take the next `cost_ms` of what a destination's limits allow, over all workers; in how
+    many milliseconds they begin."""
+    ensure(conn, [name])
+    conn.execute(_RESERVE, {"of_name": name, "cost_ms": cost_ms})
+    ends_in: int | None = conn.scalar(_RESERVED, {"name": name})
+    return max(0, (ends_in or 0) - cost_ms)
+
+
+def refund(conn: Connection, name: str, cost_ms: int) -> None:
+    """Give back what was reserved and not used."""
+    conn.execute(_REFUND, {"of_name": name, "cost_ms": cost_ms})
 
 
 _WITH_DUE_WORK = (

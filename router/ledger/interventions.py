@@ -109,6 +109,7 @@ _RETRY = _Change(
         next_attempt_at=NOW,
         owed_since=NOW,
         finished_at=NOTHING,
+        send_between=None,  # a person says now: the route's window does not count any more
     ),
 )
 _HOLD = _Change(

@@ -38,6 +38,7 @@ class ObjectState(StrEnum):
     ROUTED = "routed"  # its deliveries exist (a derived object is born routed)
     UNROUTED = "unrouted"  # no route matched; kept until a person decides
     DISCARDED = "discarded"  # a rule, or the site, said so
+    BUNDLED = "bundled"  # a route waits for the rest of its study or series
     HELD = "held"  # kept until a person decides
     FAILED = "failed"  # could not be routed
     FORGOTTEN = "forgotten"  # its bytes are deleted, its row remains
@@ -175,9 +176,19 @@ class Delivery(LedgerTable):
     finished_at: Mapped[int | None] = mapped_column(BigInteger)
     reason: Mapped[str | None] = mapped_column(String(64))
     generation: Mapped[int] = mapped_column(Integer)
+    # Destinations that may take it instead, best first, and how long its own may be down before.
+    members: Mapped[str | None] = mapped_column(String(512))
+    move_after_ms: Mapped[int | None] = mapped_column(BigInteger)
+    send_between: Mapped[str | None] = mapped_column(String(255))  # rules.windows; None: any time
 
     __table_args__ = (
         UniqueConstraint("object_id", "destination", "generation"),
+        Index(
+            "ix_deliveries_members",
+            "destination",
+            sqlite_where=text("state = 'waiting' AND members IS NOT NULL"),
+            postgresql_where=text("state = 'waiting' AND members IS NOT NULL"),
+        ),
         Index(
             "ix_deliveries_due",
             "destination",
@@ -261,6 +272,7 @@ class Destination(LedgerTable):
     probe_until: Mapped[int | None] = mapped_column(BigInteger)
     down_since: Mapped[int | None] = mapped_column(BigInteger)
     reason: Mapped[str | None] = mapped_column(String(64))
+    paced_until: Mapped[int | None] = mapped_column(BigInteger)  # its limits are used up till then
 
 
 class DestinationSlot(LedgerTable):

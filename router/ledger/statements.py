@@ -1,6 +1,6 @@
 """Pieces that prebuilt statements share. They are made once: building costs more than running."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from sqlalchemy import (
@@ -29,6 +29,9 @@ LEASED: Final[TextClause] = text("deliveries.state = 'leased'")
 OPEN: Final[TextClause] = text("deliveries.state IN ('waiting', 'leased', 'held', 'failed')")
 UNFINISHED: Final[TextClause] = text("objects.state IN ('received', 'unrouted', 'held', 'failed')")
 
+OUTSIDE = "outside_window"
+"""The reason of a delivery that waits for the time at which its route sends."""
+
 
 def constant(value: str | int) -> ColumnElement[str]:
     """A literal of our own in SQL; never a value from outside."""
@@ -39,8 +42,10 @@ NOW: Final[ColumnElement[int]] = ledger_now()
 NOTHING: Final[ColumnElement[None]] = null()
 
 
-def is_due(destination: ColumnElement[str]) -> ColumnElement[bool]:
-    """Whether anything is to be leased for a destination.
+def is_due(
+    destination: ColumnElement[str], *, priorities: Iterable[int] = range(4)
+) -> ColumnElement[bool]:
+    """Whether anything of these priorities is to be leased for a destination.
 
     The earliest of each priority is the first entry of a range of ix_deliveries_due. A plain EXISTS
     is not asked of that index by PostgreSQL when its plan is for any values: it expects to come
@@ -58,7 +63,7 @@ def is_due(destination: ColumnElement[str]) -> ColumnElement[bool]:
             .limit(literal_column("1"))
             .scalar_subquery()
             <= NOW
-            for priority in range(4)
+            for priority in priorities
         )
     )
 
@@ -87,6 +92,7 @@ __all__ = [
     "NOTHING",
     "NOW",
     "OPEN",
+    "OUTSIDE",
     "UNFINISHED",
     "WAITING",
     "InsertNew",

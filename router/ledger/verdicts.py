@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, case, insert, select, update
+from sqlalchemy import BigInteger, Connection, bindparam, case, insert, select, update
 
 from router.ledger.destinations import ensure
 from router.ledger.models import (
@@ -14,7 +14,7 @@ from router.ledger.models import (
     ObjectState,
 )
 from router.ledger.settling import settle
-from router.ledger.statements import CHUNK, NOTHING, NOW, InsertNew, constant
+from router.ledger.statements import CHUNK, NOTHING, NOW, OUTSIDE, InsertNew, constant
 from router.ledger.texts import DETAIL_LIMIT, SLUG_LIMIT, bounded, required
 
 
@@ -44,12 +44,21 @@ class DerivedObject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewDelivery:
-    """What is owed to a destination. `payload_id`: the object whose bytes are sent."""
+    """What is owed to a destination. `payload_id`: the object whose bytes are sent.
+
+    `members` may take it over, best first, when the destination has been down for
+    `move_after_ms`. `send_between` are the windows in which it may be sent (`rules.windows`), and
+    `not_before` when the next of them opens, in milliseconds since the epoch (0: one is open).
+    """
 
     destination: str
     route: str
     payload_id: str
     priority: int = 2  # models.PRIORITIES
+    members: tuple[str, ...] = ()
+    move_after_ms: int | None = None
+    send_between: str | None = None
+    not_before: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +113,13 @@ _UPDATE = (
     )
 )
 _INSERT_DERIVED = InsertNew(OBJECTS, recorded_at=NOW, routed_at=NOW)
-_INSERT_DELIVERIES = InsertNew(DELIVERIES, created_at=NOW, owed_since=NOW, next_attempt_at=NOW)
+_NOT_BEFORE = bindparam("not_before", type_=BigInteger)
+_INSERT_DELIVERIES = InsertNew(
+    DELIVERIES,
+    created_at=NOW,
+    owed_since=NOW,
+    next_attempt_at=case((_NOT_BEFORE > NOW, _NOT_BEFORE), else_=NOW),
+)
 _INSERT_EVENTS = insert(OBJECT_EVENTS).values(at=NOW)
 _OF_OBJECTS = DELIVERIES.c.object_id.in_(bindparam("ids", expanding=True))
 _EARLIER = select(DELIVERIES.c.id, DELIVERIES.c.object_id, DELIVERIES.c.destination).where(
@@ -248,6 +263,11 @@ def _delivery_rows(
                 "state": "waiting",
                 "attempts": 0,
                 "generation": waiting[result.object_id].generation,
+                "members": " ".join(new.members) or None,
+                "move_after_ms": new.move_after_ms,
+                "send_between": new.send_between,
+                "not_before": new.not_before,
+                "reason": OUTSIDE if new.not_before else None,
             }
 
 

@@ -25,7 +25,14 @@ from router.dicom.events import (
 )
 from router.dicom.limits import SMALLEST_BUFFER
 from router.dicom.states import State
-from router.net.data_source import BlockReader, DataSource, even, length_of, longest_block
+from router.net.data_source import (
+    BlockReader,
+    DataSource,
+    Pace,
+    even,
+    length_of,
+    longest_block,
+)
 from router.net.errors import (
     Awaited,
     ConnectionLost,
@@ -44,6 +51,7 @@ _SHRINK_AFTER: Final = 5.0
 _FAREWELL: Final = 2.0
 # Events kept of a peer that talks while it is to listen: a response, a report, hardly more.
 _MOST_EARLY: Final = 64
+_PACED_LENGTH: Final = 16 * 1024  # bytes written at once where the pace is set: no bursts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,9 +110,13 @@ class Connection:
         return event
 
     def send_command(
-        self, context_id: int, command: Command, data: DataSource | None = None
+        self,
+        context_id: int,
+        command: Command,
+        data: DataSource | None = None,
+        pace: Pace | None = None,
     ) -> None:
-        """Write a message: a command set and, if given, its data set.
+        """Write a message: a command set and, if given, its data set, as fast as `pace` lets it.
 
         Stops half-way when the association ends meanwhile, which `next_event` then tells.
         LocalProtocolError when it is not ours to say now; DataSourceFailed when `data` cannot be
@@ -116,7 +128,7 @@ class Connection:
             self.flush()
             return
         try:
-            self._send_data(context_id, data)
+            self._send_data(context_id, data, pace)
         except DataSourceFailed as error:
             self.failure = error
             self.association.abort()
@@ -233,7 +245,7 @@ class Connection:
 
     # Sending.
 
-    def _send_data(self, context_id: int, data: DataSource) -> None:
+    def _send_data(self, context_id: int, data: DataSource, pace: Pace | None) -> None:
         data = even(data)
         length = length_of(data)
         if len(self._scratch) < longest_block(data):
@@ -246,7 +258,7 @@ class Connection:
             while count:
                 if not block:
                     if reader.overwrites():
-                        if not self._write(batch, watch=True):
+                        if not self._write_data(batch, pace):
                             return
                         batch = []
                         reader.reuse()
@@ -255,7 +267,18 @@ class Connection:
                 taken = min(count, len(block))
                 block = block[taken:]
                 count -= taken
-        self._write(batch, watch=True)
+        self._write_data(batch, pace)
+
+    def _write_data(self, batch: list[Buffer], pace: Pace | None) -> bool:
+        if pace is None:
+            return self._write(batch, watch=True)
+        for piece in batch:
+            for start in range(0, len(piece), _PACED_LENGTH):
+                part = memoryview(piece)[start : start + _PACED_LENGTH]
+                pace(len(part))
+                if not self._write([part], watch=True):
+                    return False
+        return True
 
     def _write(self, batch: list[Buffer], *, watch: bool = False) -> bool:
         """Write all of `batch`; False when there is nobody to write to any more."""

@@ -50,6 +50,9 @@ class _Flow:
 Piece: TypeAlias = Buffer | FileSlice | Stream
 DataSource: TypeAlias = Piece | Sequence[Piece]
 
+Pace: TypeAlias = Callable[[int], None]
+"""Is told how many bytes come next, and returns when they may be written."""
+
 
 def length_of(data: DataSource) -> int:
     """How many bytes the data set has."""

@@ -38,7 +38,7 @@ from router.dicom.pdus import AAssociateAc, AAssociateRq
 from router.dicom.uids import VERIFICATION
 from router.net.connecting import connect
 from router.net.connection import Connection, Patience
-from router.net.data_source import DataSource, FileSlice
+from router.net.data_source import DataSource, FileSlice, Pace
 from router.net.endings import meaning_of
 from router.net.errors import ConnectionLost, NetError, ProtocolViolation
 
@@ -183,12 +183,14 @@ class OutgoingAssociation:
         move_originator_ae_title: str | None = None,
         move_originator_message_id: int | None = None,
         meanwhile: Callable[[], None] | None = None,
+        pace: Pace | None = None,
     ) -> CStoreRsp:
         """Send one object (C-STORE) and return the peer's response, whatever its status.
 
         `data` is the encoded data set in the context's transfer syntax. `meanwhile` is called when
-        all of it is on its way and the response still to come. When the peer ends the association
-        meanwhile the object's fate is unknown; sending it again does no harm.
+        all of it is on its way and the response still to come; `pace` sets how fast it goes.
+        When the peer ends the association meanwhile the object's fate is unknown; sending it again
+        does no harm.
         """
         request = CStoreRq(
             message_id=self._next_id(),
@@ -198,7 +200,7 @@ class OutgoingAssociation:
             move_originator_ae_title=move_originator_ae_title,
             move_originator_message_id=move_originator_message_id,
         )
-        self._send(context_id, request, data)
+        self._send(context_id, request, data, pace)
         if meanwhile is not None:
             meanwhile()
         return self._response(CStoreRsp, request.message_id)[0]
@@ -300,11 +302,17 @@ class OutgoingAssociation:
         self.messages_sent += 1
         return (self.messages_sent - 1) % _HIGHEST_MESSAGE_ID + 1
 
-    def _send(self, context_id: int, command: Command, data: DataSource | None = None) -> None:
+    def _send(
+        self,
+        context_id: int,
+        command: Command,
+        data: DataSource | None = None,
+        pace: Pace | None = None,
+    ) -> None:
         if self._closed:
             raise self._failure or ConnectionLost("association is closed")
         try:
-            self._connection.send_command(context_id, command, data)
+            self._connection.send_command(context_id, command, data, pace)
         except NetError as error:  # our own data could not be read
             self._failure = error
             self._close()

@@ -28,6 +28,7 @@ from router.ledger import (
     ObjectState,
     RoutingResult,
     StoredObject,
+    destinations,
     objects,
 )
 from router.logs import get_logger
@@ -36,11 +37,13 @@ from router.routing.headers import Header, identifiers, open_header
 from router.routing.observing import Observer
 from router.store import Spool, StoreUnavailable
 from router.transcoding.transcoder import Transcoder
+from rules.choosing import Down
 from rules.edits import EditFailed, apply_edits
 from rules.encoded import MalformedDataSet
 from rules.recording import Recording
 from rules.routes import RouteTable, match
 from rules.verdict import Dispatch
+from rules.windows import Windows
 
 NO_ROUTE = "(on_no_match)"
 """Stands for a route where an unrouted object goes to a destination."""
@@ -62,14 +65,30 @@ class Policy:
     loops: Loops
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Made:
     """What comes of one object's routes, as they are gone through."""
 
     derived: dict[str, DerivedObject] = field(default_factory=dict)  # by the key of the edits
     deliveries: list[NewDelivery] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    choices: list[str] = field(default_factory=list)  # what groups chose, in words
     claimed: set[str] = field(default_factory=set)  # destinations that a route has decided on
+    reason: str = ""  # of the first failure
+
+    def fail(self, reason: str, words: str) -> None:
+        """A route could not be served: the object is held."""
+        self.failures.append(words)
+        self.reason = self.reason or reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Scene:
+    """What is the same for all objects of a batch."""
+
+    table: RouteTable
+    looping: Container[str]
+    down: Down
 
 
 class Routing:
@@ -110,22 +129,26 @@ class Routing:
         with self._ledger.read() as connection:
             known = objects.by_ids(connection, object_ids)
             batch = [stored for stored in known if stored.state is ObjectState.RECEIVED]
-            looping = self._looping(connection, batch)
+            scene = _Scene(
+                table=table,
+                looping=self._looping(connection, batch),
+                down=destinations.down_for(connection),
+            )
             self._unmake_unrecorded(connection)
-        results = self._decide_all(batch, table, looping)
+        results = self._decide_all(batch, scene)
         recorded = self._record(results)
         if self._observer is not None:
             self._observer.batch_recorded()
         took = (time.monotonic() - started) / max(1, len(results))
-        destinations: set[str] = set()
+        owed: set[str] = set()
         for result in results:
             if result.object_id not in recorded:  # another worker was faster
                 self._unmake(item.id for item in result.derived)
                 continue
             metrics.OBJECTS_ROUTED.labels(result.state.value).inc()
             metrics.ROUTE_SECONDS.observe(took)
-            destinations.update(delivery.destination for delivery in result.deliveries)
-        return frozenset(destinations)
+            owed.update(delivery.destination for delivery in result.deliveries)
+        return frozenset(owed)
 
     def hold(self, object_id: str, reason: str) -> None:
         """Set an object aside that could not be routed, for a person to look at."""
@@ -134,9 +157,7 @@ class Routing:
             objects.record_routing(connection, [result])
         metrics.OBJECTS_ROUTED.labels(result.state.value).inc()
 
-    def _decide_all(
-        self, batch: Sequence[StoredObject], table: RouteTable, looping: Container[str]
-    ) -> list[RoutingResult]:
+    def _decide_all(self, batch: Sequence[StoredObject], scene: _Scene) -> list[RoutingResult]:
         """A result for each object but those for whose edited copies the disk has no room, and
         those that the store is away for: they stay received, and nobody is to blame."""
         results: list[RoutingResult] = []
@@ -144,7 +165,7 @@ class Routing:
         try:
             for stored in batch:
                 try:
-                    results.append(self._route_one(stored, table, looping=stored.id in looping))
+                    results.append(self._route_one(stored, scene))
                 except StoreUnavailable as error:
                     log.warning("store away; the sweep rings again", reason=error.strerror)
                     break
@@ -210,20 +231,19 @@ class Routing:
         with self._ledger.read() as connection:
             return objects.has_earlier_copy(connection, stored)
 
-    def _route_one(
-        self, stored: StoredObject, table: RouteTable, *, looping: bool
-    ) -> RoutingResult:
+    def _route_one(self, stored: StoredObject, scene: _Scene) -> RoutingResult:
         if self._policy.ignore_identical and self._came_before(stored):
             return RoutingResult(
                 object_id=stored.id, state=ObjectState.DISCARDED, reason="identical_came_before"
             )
-        if looping:
+        table = scene.table
+        if stored.id in scene.looping:
             log.error("object circles between routers; held", object_id=stored.id)
             metrics.LOOPS.labels(stored.listener or "").inc()
             return _held(stored, table, "loop")
         try:
             with open_header(self._spool.store, stored) as header:
-                return self._decide(stored, table, header)
+                return self._decide(stored, scene, header)
         except MalformedDataSet as error:
             log.warning("object held: malformed", object_id=stored.id, offset=error.offset)
             return _held(stored, table, "malformed", f"offset {error.offset}: {error.reason}")
@@ -231,13 +251,13 @@ class Routing:
             log.error("object held: its file is gone", object_id=stored.id)
             return _held(stored, table, "file_missing")
 
-    def _decide(self, stored: StoredObject, table: RouteTable, header: Header) -> RoutingResult:
+    def _decide(self, stored: StoredObject, scene: _Scene, header: Header) -> RoutingResult:
         known_as = identifiers(header.data_set)
-        verdict = match(table, header.facts)
+        verdict = match(scene.table, header.facts, scene.down)
         if self._observer is not None:
-            self._observer.decided(stored.id, header.facts, verdict, table.version)
+            self._observer.decided(stored.id, header.facts, verdict, scene.table.version)
         if verdict.unrouted:
-            return self._unrouted(stored, table, known_as)
+            return self._unrouted(stored, scene.table, known_as)
         made = _Made()
         try:
             for dispatch in verdict.dispatches:
@@ -248,30 +268,36 @@ class Routing:
         return RoutingResult(
             object_id=stored.id,
             state=ObjectState.HELD if made.failures else ObjectState.ROUTED,
-            reason="edit_failed" if made.failures else None,
+            reason=made.reason if made.failures else None,
             identifiers=known_as,
-            rules_version=table.version,
+            rules_version=scene.table.version,
             derived=tuple(made.derived.values()),
             deliveries=tuple(made.deliveries),
-            detail="; ".join(made.failures) or None,
+            detail="; ".join((*made.failures, *made.choices)) or None,
         )
 
     def _dispatch(
         self, stored: StoredObject, header: Header, dispatch: Dispatch, made: _Made
     ) -> None:
         """One route's deliveries. Two routes to one destination: the first in the list decides."""
-        destinations = [name for name in dispatch.destinations if name not in made.claimed]
-        if not destinations:
+        for choice in dispatch.choices:
+            told = f"{dispatch.route}: {choice.group}: {choice.chosen or 'nobody'}, {choice.why}"
+            if choice.chosen is not None:
+                made.choices.append(told)
+            else:
+                made.fail("no_destination", told)
+        names = [name for name in dispatch.destinations if name not in made.claimed]
+        if not names:
             return
         # Also where the edit fails: what a later route would send there is not what was wanted.
-        made.claimed.update(destinations)
+        made.claimed.update(names)
         try:
             payload_id = self._payload(stored, header, dispatch, made.derived)
         except (EditFailed, MalformedDataSet) as error:
             log.warning("edit failed", object_id=stored.id, route=dispatch.route)
-            made.failures.append(f"{dispatch.route}: {error}")
+            made.fail("edit_failed", f"{dispatch.route}: {error}")
             return
-        made.deliveries.extend(_delivery(dispatch, name, payload_id) for name in destinations)
+        made.deliveries.extend(_delivery(dispatch, name, payload_id) for name in names)
 
     def _payload(
         self,
@@ -326,12 +352,26 @@ def _recording(stored: StoredObject) -> Recording:
 
 
 def _delivery(dispatch: Dispatch, destination: str, payload_id: str) -> NewDelivery:
+    chosen = next((one for one in dispatch.choices if one.chosen == destination), None)
+    after = None if chosen is None else chosen.after
     return NewDelivery(
         destination=destination,
         route=dispatch.route,
         payload_id=payload_id,
         priority=PRIORITIES[dispatch.priority],
+        members=chosen.members if chosen is not None and after is not None else (),
+        move_after_ms=None if after is None else int(after * 1000),
+        send_between=dispatch.between,
+        not_before=_opens(dispatch.between),
     )
+
+
+def _opens(between: str | None) -> int:
+    """When its window opens; 0: it is open, or there is none. By our own clock, which need not be
+    exact: whoever sends asks the ledger's."""
+    now = time.time_ns() // 1_000_000
+    opens = now if between is None else Windows.parse(between).opens(now)
+    return 0 if opens == now else opens
 
 
 def _held(

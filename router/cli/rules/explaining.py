@@ -87,6 +87,8 @@ def _as_data(path: Path, verdict: "Verdict") -> dict[str, object]:
                 "send_to": one.destinations,
                 "edits": [e.model_dump(mode="json", by_alias=True) for e in one.edits],
                 "priority": one.priority,
+                "between": one.between,
+                "choices": one.choices,
             }
             for one in verdict.dispatches
         ],
@@ -106,7 +108,12 @@ def _say_verdict(path: Path, verdict: "Verdict") -> None:
             _say_failure(step.failure, "           ")
     for one in verdict.dispatches:
         edits = f" after {count(len(one.edits), 'edit')}" if one.edits else ""
-        typer.echo(f"  to {', '.join(one.destinations)}{edits}, {one.priority}: {one.route}")
+        names = ", ".join(one.destinations) or "nobody"
+        when = f", between {one.between}" if one.between else ""
+        typer.echo(f"  to {names}{edits}, {one.priority}{when}: {one.route}")
+        for choice in one.choices:
+            chosen = choice.chosen or "nobody: the object is held"
+            typer.echo(f"       {choice.group}: {chosen}, {choice.why}")
     if verdict.unrouted:
         typer.echo("  no route matches: the site's on_no_match decides")
 

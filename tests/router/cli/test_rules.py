@@ -143,7 +143,14 @@ def test_explain_shows_both_values(call: Any, site_file: Path):
 def test_explain_as_json(call: Any, rules: Path):
     [told] = call("rules", "explain", CT, "--rules", rules, "--from", "CT01", "--json").json
     assert told["dispatches"] == [
-        {"route": "CT to pacs", "send_to": ["pacs"], "edits": [], "priority": "routine"}
+        {
+            "route": "CT to pacs",
+            "send_to": ["pacs"],
+            "edits": [],
+            "priority": "routine",
+            "between": None,
+            "choices": [],
+        }
     ]
     assert [step["matched"] for step in told["trail"]] == [True, False]
 

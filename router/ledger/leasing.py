@@ -1,0 +1,186 @@
+"""Taking up deliveries that are due: the most urgent first, a share for those that never are.
+
+A lease is fenced by its owner; what becomes of it is in `deliveries`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Integer,
+    Select,
+    Subquery,
+    bindparam,
+    exists,
+    select,
+    union_all,
+    update,
+)
+
+from router.ledger.models import DELIVERIES, DESTINATIONS, OBJECTS
+from router.ledger.statements import CHUNK, NOW, OUTSIDE, WAITING, constant, is_due
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeasedDelivery:
+    """A delivery that is ours for a while. UIDs, size (bytes) and checksum are the payload's."""
+
+    id: int
+    object_id: str
+    payload_id: str
+    destination: str
+    route: str
+    attempts: int
+    priority: int
+    next_attempt_at: int
+    created_at: int
+    owed_since: int  # when patience began: created, or retried by a person
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax_uid: str
+    size: int
+    data_set_offset: int
+    checksum: str
+    study_instance_uid: str | None
+    series_instance_uid: str | None
+    patient_id: str | None
+    received_at: int
+    leased_at: int
+    send_between: str | None = None  # rules.windows; None: at any time
+
+
+_LIMIT = bindparam("limit", type_=Integer)
+
+
+def _due(priority: int) -> Subquery:
+    # One arm for each priority: each is a range of the index ix_deliveries_due, already in order.
+    return (
+        select(DELIVERIES)
+        .where(
+            WAITING,
+            DELIVERIES.c.destination == bindparam("destination"),
+            DELIVERIES.c.priority == constant(priority),
+            DELIVERIES.c.next_attempt_at <= NOW,
+        )
+        .order_by(DELIVERIES.c.next_attempt_at, DELIVERIES.c.id)
+        .limit(_LIMIT)
+        .with_for_update(skip_locked=True)
+        .subquery(f"due{priority}")
+    )
+
+
+def _lease_statement(priorities: Sequence[int]) -> Select[tuple[object, ...]]:
+    due = union_all(*(select(_due(priority)) for priority in priorities)).limit(_LIMIT).subquery()
+    payload, original = OBJECTS.alias("payload"), OBJECTS.alias("original")
+    held = exists().where(DESTINATIONS.c.name == bindparam("destination"), DESTINATIONS.c.held)
+    columns = {
+        "object_id": due.c.object_id,
+        "received_at": original.c.received_at,
+        "leased_at": NOW.label("leased_at"),
+    }
+    for name in LeasedDelivery.__slots__:
+        if name not in columns:
+            columns[name] = due.c[name] if name in due.c else payload.c[name]
+    return (
+        select(*(columns[name].label(name) for name in LeasedDelivery.__slots__))
+        .join_from(due, payload, payload.c.id == due.c.payload_id)
+        .join(original, original.c.id == due.c.object_id)
+        .where(~held)
+    )
+
+
+_LEASE = _lease_statement(range(4))
+_LEASE_LEAST_URGENT = _lease_statement(range(3, -1, -1))
+_TAKE = (
+    update(DELIVERIES)
+    .where(DELIVERIES.c.id.in_(bindparam("ids", expanding=True)))
+    .values(
+        state="leased",
+        lease_owner=bindparam("owner"),
+        lease_until=NOW + bindparam("lease_ms", type_=Integer),
+    )
+)
+
+
+def lease_due(
+    conn: Connection, destination: str, *, owner: str, limit: int, lease_ms: int, share: int = 0
+) -> list[LeasedDelivery]:
+    """Take up to `limit` due deliveries: highest priority first, then longest due.
+
+    Where more than that is due, `share` of them are the least urgent instead, and come first:
+    otherwise those would wait for as long as anything more urgent keeps coming. None for a held
+    destination. Whether it is down is for the caller to ask.
+    """
+    terms = {"owner": owner, "lease_ms": lease_ms}
+    main = limit - share
+    leased = _take(conn, _LEASE, destination, main, terms) if main else []
+    if share and len(leased) == main:
+        least = _take(conn, _LEASE_LEAST_URGENT, destination, share, terms)
+        lower = [one for one in least if leased and one.priority > leased[-1].priority]
+        return lower + leased + [one for one in least if one not in lower]
+    return leased
+
+
+def _take(
+    conn: Connection,
+    statement: Select[tuple[object, ...]],
+    destination: str,
+    limit: int,
+    terms: Mapping[str, object],
+) -> list[LeasedDelivery]:
+    rows = conn.execute(statement, {"destination": destination, "limit": limit}).mappings()
+    leased = [LeasedDelivery(**row) for row in rows]
+    leased.sort(key=lambda delivery: (delivery.priority, delivery.next_attempt_at, delivery.id))
+    ids = [delivery.id for delivery in leased]
+    for start in range(0, len(ids), CHUNK):
+        conn.execute(_TAKE, {"ids": ids[start : start + CHUNK], **terms})
+    return leased
+
+
+_HAS_DUE = select(is_due(bindparam("destination")))
+
+
+def has_due(conn: Connection, destination: str) -> bool:
+    """Whether there is anything to lease; a read, far cheaper than leasing nothing."""
+    return bool(conn.scalar(_HAS_DUE, {"destination": destination}))
+
+
+_HAS_MORE_URGENT = {
+    priority: select(is_due(bindparam("destination"), priorities=range(priority)))
+    for priority in range(1, 4)
+}
+
+
+def has_more_urgent(conn: Connection, destination: str, priority: int) -> bool:
+    """Whether something is due that goes before what has this priority; a read."""
+    statement = _HAS_MORE_URGENT.get(priority)
+    return statement is not None and bool(conn.scalar(statement, {"destination": destination}))
+
+
+_UNTIMELY = (
+    select(DELIVERIES.c.id)
+    .where(
+        WAITING,
+        DELIVERIES.c.destination == bindparam("of_destination"),
+        DELIVERIES.c.send_between == bindparam("of_between"),
+        DELIVERIES.c.next_attempt_at <= NOW,
+    )
+    .limit(bindparam("limit", type_=Integer))
+    .with_for_update(skip_locked=True)
+)
+_POSTPONE = (
+    update(DELIVERIES)
+    .where(DELIVERIES.c.id.in_(bindparam("ids", expanding=True)))
+    .values(next_attempt_at=bindparam("until", type_=BigInteger), reason=OUTSIDE)
+)
+
+
+def postpone(conn: Connection, destination: str, between: str, *, until: int, limit: int) -> int:
+    """Let deliveries that may be sent in these windows alone wait until the next one opens."""
+    wanted = {"of_destination": destination, "of_between": between, "limit": limit}
+    ids = list(conn.scalars(_UNTIMELY, wanted))
+    for start in range(0, len(ids), CHUNK):
+        conn.execute(_POSTPONE, {"ids": ids[start : start + CHUNK], "until": until})
+    return len(ids)

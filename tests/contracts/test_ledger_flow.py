@@ -1,0 +1,192 @@
+"""Shares, preemption, windows, limits and groups in the ledger; on every database."""
+
+import pytest
+from sqlalchemy import text
+
+from router.ledger import DeliveryState, Ledger, NewDelivery, deliveries, destinations
+from router.ledger.clock import read_clock
+from router.ledger.moving import has_movable, move
+
+HOUR_MS = 3_600_000
+
+
+def to(object_id: str, destination: str, **changes: object) -> NewDelivery:
+    return NewDelivery(
+        destination=destination,
+        route="all",
+        payload_id=object_id,
+        **changes,  # type: ignore[arg-type]
+    )
+
+
+@pytest.fixture
+def owe(story):
+    """Owe objects with terms of their own; their ids."""
+
+    def owe(destination: str, count: int = 1, **changes: object) -> list[str]:
+        ids = story.receive(count)
+        results = [story.route(one, deliveries=(to(one, destination, **changes),)) for one in ids]
+        story.record(*results)
+        return ids
+
+    return owe
+
+
+def lease(ledger: Ledger, limit: int, share: int = 0) -> list[str]:
+    with ledger.write() as conn:
+        leased = deliveries.lease_due(
+            conn, "pacs", owner="worker", limit=limit, lease_ms=60_000, share=share
+        )
+    return [one.object_id for one in leased]
+
+
+def test_a_share_is_the_least_urgent_and_goes_first(ledger: Ledger, story):
+    low = story.owe("pacs", count=3, priority=3)
+    routine = story.owe("pacs", count=3)
+    stat = story.owe("pacs", count=6, priority=0)
+    assert lease(ledger, 4, share=1) == [low[0], *stat[:3]]
+    assert lease(ledger, 1, share=1) == [low[1]]
+    assert lease(ledger, 16, share=1) == [*stat[3:], *routine, low[2]]
+
+
+def test_without_anything_below_it_a_share_keeps_the_order(ledger: Ledger, story):
+    ids = story.owe("pacs", count=8)
+    assert lease(ledger, 4, share=1) == ids[:4]
+
+
+def test_something_more_urgent_is_seen(ledger: Ledger, story):
+    def asked(priority: int) -> bool:
+        with ledger.read() as conn:
+            return deliveries.has_more_urgent(conn, "pacs", priority)
+
+    story.owe("pacs", priority=1)
+    story.owe("research", priority=0)
+    assert asked(2)
+    assert not asked(1)
+    story.end(story.lease("pacs"), DeliveryState.WAITING, next_attempt_in_ms=HOUR_MS)
+    assert not asked(2)
+
+
+def test_what_opens_later_is_due_later(ledger: Ledger, story, owe):
+    with ledger.read() as conn:
+        now = read_clock(conn)
+    (later,) = owe("pacs", send_between="19:00-06:00 UTC", not_before=now + HOUR_MS)
+    (past,) = owe("pacs", send_between="19:00-06:00 UTC", not_before=now - HOUR_MS)
+    (leased,) = story.lease("pacs")
+    assert (leased.object_id, leased.send_between) == (past, "19:00-06:00 UTC")
+    (told,) = story.told(later).deliveries
+    assert (told.delivery.next_attempt_at, told.delivery.reason) == (
+        now + HOUR_MS,
+        "outside_window",
+    )
+
+
+def test_a_closed_window_postpones_what_is_due_in_it_alone(ledger: Ledger, story, owe):
+    night, day = "19:00-06:00 UTC", "06:00-19:00 UTC"
+    owe("pacs", count=3, send_between=night)
+    owe("research", send_between=night)
+    (other,) = owe("pacs", send_between=day)
+    (plain,) = story.owe("pacs")
+    with ledger.write() as conn:
+        until = read_clock(conn) + HOUR_MS
+        assert deliveries.postpone(conn, "pacs", night, until=until, limit=2) == 2
+        assert deliveries.postpone(conn, "pacs", night, until=until, limit=2) == 1
+        assert deliveries.postpone(conn, "pacs", night, until=until, limit=2) == 0
+    assert {one.object_id for one in story.lease("pacs")} == {other, plain}
+    assert len(story.lease("research")) == 1
+
+
+def test_who_retries_sends_now_whatever_the_window(ledger: Ledger, story, owe):
+    with ledger.read() as conn:
+        later = read_clock(conn) + HOUR_MS
+    (waits,) = owe("pacs", send_between="19:00-06:00 UTC", not_before=later)
+    with ledger.write() as conn:
+        chosen = deliveries.DeliveryFilter(object_id=waits)
+        assert deliveries.retry(conn, chosen, by="me") == 1
+    (leased,) = story.lease("pacs")
+    assert (leased.object_id, leased.send_between) == (waits, None)
+
+
+def test_a_destinations_time_is_handed_out_piece_by_piece(ledger: Ledger):
+    with ledger.write() as conn:
+        assert destinations.reserve(conn, "pacs", 400) == 0
+        assert 300 <= destinations.reserve(conn, "pacs", 500) <= 400
+        assert 800 <= destinations.reserve(conn, "pacs", 100) <= 900
+        destinations.refund(conn, "pacs", 600)
+        assert 300 <= destinations.reserve(conn, "pacs", 100) <= 400
+        assert destinations.reserve(conn, "research", 100) == 0
+
+
+def down(ledger: Ledger, name: str, seconds: int) -> None:
+    with ledger.write() as conn:
+        destinations.mark_down(conn, name, "connect_refused", 60_000)
+        conn.execute(
+            text("UPDATE destinations SET down_since = down_since - :ms WHERE name = :name"),
+            {"ms": seconds * 1000, "name": name},
+        )
+
+
+def moved(ledger: Ledger, limit: int = 100) -> dict[str, int]:
+    with ledger.write() as conn:
+        return move(conn, limit=limit)
+
+
+PAIR = {"members": ("a", "b"), "move_after_ms": 60_000}
+
+
+def test_what_waits_for_a_dead_member_moves_to_the_next(ledger: Ledger, story, owe):
+    first, leased = owe("a", count=2, **PAIR)
+    (alone,) = story.owe("a")
+    story.lease("a", limit=1)
+    leased, first = first, leased
+    assert moved(ledger) == {}
+    down(ledger, "a", 59)
+    assert moved(ledger) == {}
+    down(ledger, "a", 61)
+    with ledger.read() as conn:
+        assert has_movable(conn)
+        assert 119 < destinations.down_for(conn)["a"] < 125
+    assert moved(ledger) == {"b": 1}
+    assert story.state_of(first, "b") is DeliveryState.WAITING
+    assert story.state_of(leased, "a") is DeliveryState.LEASED
+    assert story.state_of(alone, "a") is DeliveryState.WAITING
+    (told,) = story.told(first).deliveries
+    assert (told.history[-1].reason, told.history[-1].detail) == (
+        "moved",
+        "from a, down for 120 s, to b",
+    )
+    assert [one.object_id for one in story.lease("b")] == [first]
+    assert moved(ledger) == {}
+
+
+def test_what_moved_comes_back_when_its_new_member_dies(ledger: Ledger, story, owe):
+    (one,) = owe("a", **PAIR)
+    down(ledger, "a", 100)
+    assert moved(ledger) == {"b": 1}
+    down(ledger, "b", 100)
+    assert moved(ledger) == {}, "both are out: it waits where it is"
+    with ledger.write() as conn:
+        destinations.mark_up(conn, "a")
+    assert moved(ledger) == {"a": 1}
+    assert story.state_of(one, "a") is DeliveryState.WAITING
+
+
+def test_nothing_moves_where_another_route_owes_it_already(ledger: Ledger, story):
+    (one,) = story.receive()
+    both = (to(one, "a", **PAIR), to(one, "b"))
+    story.record(story.route(one, deliveries=both))
+    down(ledger, "a", 100)
+    assert moved(ledger) == {}
+    assert story.state_of(one, "a") is DeliveryState.WAITING
+
+
+def test_a_backlog_moves_in_pieces_and_each_once(ledger: Ledger, story, owe):
+    ids = owe("a", count=50, **PAIR)
+    down(ledger, "a", 100)
+    sizes = []
+    while gained := moved(ledger, limit=20):
+        sizes.append(gained)
+    assert sizes == [{"b": 20}, {"b": 20}, {"b": 10}]
+    assert sorted(one.object_id for one in story.lease("b", limit=64)) == sorted(ids)
+    with ledger.read() as conn:
+        assert not has_movable(conn)
