@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,7 +58,7 @@ class LiveSite:
         """Send so many, and wait until the last of them has arrived at `live`."""
         run = time.time_ns()
         cpu = self.router.usage().cpu
-        before = self._arrived()[0]
+        before = self.arrived()[0]
         words = [self.port, "ROUTER", count, associations, kind, run]
         done = subprocess.run(
             [sys.executable, "-m", "bench.blaster", *map(str, words)],
@@ -73,12 +73,12 @@ class LiveSite:
             raise SystemExit(f"the router answered {told['statuses']}")
         deadline = time.monotonic() + 300
         while time.monotonic() < deadline:
-            arrived, at = self._arrived()
+            arrived, at = self.arrived()
             if arrived - before >= count:
                 cpu = self.router.usage().cpu - cpu
                 return Played(rate=count / (at - told["began"]), cpu_ms=cpu * 1000 / count)
             time.sleep(0.05)
-        raise SystemExit(f"only {self._arrived()[0] - before} of {count} objects arrived")
+        raise SystemExit(f"only {self.arrived()[0] - before} of {count} objects arrived")
 
     def stop(self) -> None:
         """End both."""
@@ -86,7 +86,7 @@ class LiveSite:
         self.router.stop()
         self.receiver.stop()
 
-    def _arrived(self) -> tuple[int, float]:
+    def arrived(self) -> tuple[int, float]:
         """How many objects came to `live`, and when the last did (monotonic seconds)."""
         lines = [line for line in self.receiver.log.read_text().splitlines() if line[:1] == "{"]
         if not lines:
@@ -96,9 +96,14 @@ class LiveSite:
 
 
 def start_site(
-    folder: Path, others: Sequence[DestinationSettings] = (), *, send_to: Sequence[str] = ("live",)
+    folder: Path,
+    others: Sequence[DestinationSettings] = (),
+    *,
+    send_to: Sequence[str] = ("live",),
+    settings: Mapping[str, object] | None = None,
 ) -> LiveSite:
-    """Start it in this folder; what lies there already (a ledger) it takes over."""
+    """Start it in this folder; what lies there already (a ledger) it takes over. `settings`: more
+    of the site's file."""
     receiver = contestants.null_receiver(folder)
     port = free_port()
     site = {
@@ -109,6 +114,7 @@ def start_site(
         "metrics": "off",
         "log": {"level": "error"},
         "free_space": {"low": "1GB", "high": "1GB"},
+        **(settings or {}),
     }
     (folder / "rules").mkdir()
     route = {"name": "all", "send_to": list(send_to)}

@@ -70,18 +70,7 @@ class Measured:
 
     def usage(self) -> Usage:
         """Of the process and of its children, those already gone included."""
-        cpu = peak = 0.0
-        for pid in _family(self.process.pid):
-            try:
-                fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-                status = Path(f"/proc/{pid}/status").read_text()
-            except OSError:
-                continue  # gone meanwhile: its parent counts it when it has waited for it
-            cpu += sum(int(fields[index]) for index in (11, 12, 13, 14)) / TICK
-            for line in status.splitlines():
-                if line.startswith("VmHWM:"):
-                    peak = max(peak, int(line.split()[1]) / 1024)
-        return Usage(cpu, peak)
+        return usage_of(self.process.pid)
 
     def stop(self) -> None:
         """End it, politely at first."""
@@ -92,6 +81,22 @@ class Measured:
             self.process.kill()
             self.process.wait()
         self._output.close()
+
+
+def usage_of(root: int) -> Usage:
+    """Of any process and its children."""
+    cpu = peak = 0.0
+    for pid in _family(root):
+        try:
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            status = Path(f"/proc/{pid}/status").read_text()
+        except OSError:
+            continue  # gone meanwhile: its parent counts it when it has waited for it
+        cpu += sum(int(fields[index]) for index in (11, 12, 13, 14)) / TICK
+        for line in status.splitlines():
+            if line.startswith("VmHWM:"):
+                peak = max(peak, int(line.split()[1]) / 1024)
+    return Usage(cpu, peak)
 
 
 def _family(pid: int) -> list[int]:

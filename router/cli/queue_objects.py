@@ -5,6 +5,7 @@ They are unrouted (no route matched), held or failed; each keeps its bytes until
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -101,8 +102,7 @@ def _refuse_unclear(ids: list[str] | None, state: ObjectState | None) -> None:
 
 
 def _reroute_ids(ledger: Ledger, ids: list[str]) -> int:
-    with ledger.write() as connection:
-        return objects.route_again(connection, ids)
+    return ledger.transact(partial(objects.route_again, ids=ids))
 
 
 def _reroute_state(ledger: Ledger, state: ObjectState) -> int:
@@ -120,8 +120,7 @@ def _reroute_state(ledger: Ledger, state: ObjectState) -> int:
 def _discard(ledger: Ledger, wanted: ObjectFilter) -> int:
     changed, by = 0, operator()
     while True:
-        with ledger.write() as connection:
-            now = objects.discard(connection, wanted, by=by, limit=PAGE)
+        now = ledger.transact(partial(objects.discard, chosen=wanted, by=by, limit=PAGE))
         changed += now
         if now < PAGE:
             return changed

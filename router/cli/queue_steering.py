@@ -7,6 +7,7 @@ with the person's name. Deliveries under way are left alone.
 import getpass
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Protocol
 
 import typer
@@ -105,8 +106,7 @@ def _steer(site: Site, change: Change, wanted: DeliveryFilter, *, ask: bool) -> 
 def _apply(ledger: Ledger, change: Change, wanted: DeliveryFilter) -> int:
     changed, by = 0, operator()
     while True:
-        with ledger.write() as connection:
-            now = change(connection, wanted, by=by, limit=BATCH)
+        now = ledger.transact(partial(change, chosen=wanted, by=by, limit=BATCH))
         changed += now
         # Not until nothing is left: a running router may make more of them meanwhile.
         if now < BATCH:

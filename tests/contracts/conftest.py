@@ -95,10 +95,15 @@ class Server:
     def make(self) -> None:
         self.run("initdb", "-D", str(self._data), "-U", "ledger", "-A", "trust", "--no-sync")
 
-    def start(self) -> None:
-        options = f"-p {self._port} -c listen_addresses=127.0.0.1 -k {self._data} -c fsync=off"
+    def start(self, settings: str = "-c fsync=off") -> None:
+        options = f"-p {self._port} -c listen_addresses=127.0.0.1 -k {self._data} {settings}"
         log = str(self._data / "log")
         self.run("pg_ctl", "start", "-w", "-D", str(self._data), "-l", log, "-o", options)
+
+    @property
+    def pid(self) -> int:
+        """Of the process whose children are the backends."""
+        return int((self._data / "postmaster.pid").read_text().split("\n")[0])
 
     def stop(self) -> None:
         self.run("pg_ctl", "stop", "-w", "-m", "immediate", "-D", str(self._data))
