@@ -6,6 +6,14 @@ from pathlib import Path
 import pytest
 
 from tests.s3_server import Proxy, S3Server, running_server
+from tests.servers import Servers, servers
+
+
+@pytest.fixture(scope="session")
+def all_servers() -> Iterator[Servers]:
+    """A RabbitMQ and a PostgreSQL for the whole run: a test has its own queues and database."""
+    with servers() as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
 """RabbitMQ and PostgreSQL of a test's own, on free ports and in a folder that goes with them.
 
 With `DICOM_ROUTER_TEST_AMQP` and `DICOM_ROUTER_TEST_POSTGRESQL` set to URLs, the servers there are
-used instead, where a test does not need to kill them: each test gets a virtual host or a database.
+used instead, where a test does not kill them: each site gets a database of its own there.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import subprocess
 import tempfile
 import urllib.parse
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import create_engine, make_url, text
@@ -254,3 +255,36 @@ def _lives(pid: int) -> bool:
     except (FileNotFoundError, ProcessLookupError):
         return False
     return state != "Z"
+
+
+@dataclass(frozen=True)
+class Servers:
+    """A RabbitMQ and a PostgreSQL: of our own, or those that the environment names."""
+
+    rabbitmq: RabbitMq | None
+    postgresql: PostgreSql | None
+
+    def broker(self) -> str:
+        """The URL of a broker without old tickets, or the one that was given."""
+        return os.environ[GIVEN_BROKER] if self.rabbitmq is None else self.rabbitmq.new_host()
+
+    def ledger(self) -> str:
+        """The URL of a new database."""
+        if self.postgresql is not None:
+            url = self.postgresql.new_database()
+        else:
+            url = new_database(make_url(os.environ[GIVEN_LEDGER]))
+        return url.render_as_string(hide_password=False)
+
+
+GIVEN_BROKER = "DICOM_ROUTER_TEST_AMQP"
+GIVEN_LEDGER = "DICOM_ROUTER_TEST_POSTGRESQL"
+
+
+@contextlib.contextmanager
+def servers() -> Iterator[Servers]:
+    """Both, until the block ends."""
+    with contextlib.ExitStack() as running:
+        broker = None if GIVEN_BROKER in os.environ else running.enter_context(rabbitmq())
+        ledger = None if GIVEN_LEDGER in os.environ else running.enter_context(postgresql())
+        yield Servers(broker, ledger)

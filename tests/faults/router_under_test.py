@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
-import signal
-import sqlite3
 import sys
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
+from sqlalchemy import create_engine, text
+from sqlalchemy.pool import NullPool
 
+from router.ledger import Ledger
 from tests.programs import Program, free_port, wait_until
 
 IMPATIENT = {
@@ -21,6 +24,25 @@ IMPATIENT = {
 """Retry and probe times for tests: what takes minutes on a site takes moments here."""
 
 
+DICOM_ROUTER = Path(sys.executable).with_name("dicom-router")
+
+ROLES = ("conductor", "ingress", "worker rules", "worker egress")
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """How a site is run on several processes: where its ledger and its broker are, made anew for
+    each site, and what processes there are."""
+
+    ledger: Callable[[], str]
+    broker: Callable[[], str]
+    roles: Sequence[str] = ROLES
+
+
+CLUSTER: ContextVar[Cluster | None] = ContextVar("CLUSTER", default=None)
+"""What sites are run on where the test does not say."""
+
+
 def dicom(name: str, port: int, **settings: object) -> dict[str, object]:
     """A DICOM destination on this machine."""
     where = {"ae_title": name.upper()[:16], "host": "127.0.0.1", "port": port, **settings}
@@ -28,7 +50,7 @@ def dicom(name: str, port: int, **settings: object) -> dict[str, object]:
 
 
 class RouterUnderTest:
-    """A site in a folder, and the process that runs it."""
+    """A site in a folder, and the process that runs it; or the processes, in a `Cluster`."""
 
     def __init__(
         self,
@@ -37,55 +59,86 @@ class RouterUnderTest:
         destinations: Sequence[Mapping[str, object]],
         routes: Sequence[Mapping[str, object]],
         ledger_file: Path | None = None,
+        cluster: Cluster | None = None,
         **settings: object,
     ) -> None:
+        """`cluster`: which processes, on which servers; None: as the test is run now."""
         self.folder = folder
         self.ledger_file = ledger_file or folder / "var" / "ledger.db"
         self.port = free_port()
         self.metrics_port = free_port()
+        self.programs: list[Program] = []
+        self._cluster = cluster or CLUSTER.get()
         self._runs = 0
         (folder / "rules").mkdir(parents=True)
+        self._ledger = f"sqlite:///{self.ledger_file}"
+        places: dict[str, object] = {}
+        if self._cluster is not None:
+            self._ledger = self._cluster.ledger()
+            places = {"broker": self._cluster.broker(), "spool": "var/spool"}
         site = {
             "listeners": [{"name": "main", "ae_title": "ROUTER", "port": self.port}],
             "destinations": list(destinations),
             "free_space": {"low": "50MB", "high": "60MB"},
             "metrics": {"port": self.metrics_port},
-            "ledger": f"sqlite:///{self.ledger_file}",
+            "ledger": self._ledger,
+            **places,
             **settings,
         }
         (folder / "site.yaml").write_text(yaml.safe_dump(site))
         (folder / "rules" / "10.yaml").write_text(yaml.safe_dump({"routes": list(routes)}))
-        self.program: Program | None = None
+        if self._cluster is not None:
+            self._make_ledger()
+
+    @property
+    def program(self) -> Program | None:
+        """The one process; in a cluster the conductor."""
+        return self.programs[0] if self.programs else None
 
     @property
     def pid(self) -> int:
         assert self.program is not None
         return self.program.pid
 
+    def _make_ledger(self) -> None:
+        """As the migration job of a cluster does."""
+        ledger = Ledger(self._ledger)
+        ledger.upgrade()
+        ledger.dispose()
+
     def start(self, *, environ: Mapping[str, str] | None = None) -> None:
-        """Start the process and wait until it is ready."""
+        """Start the process, or all of them, and wait until they are ready."""
+        roles = ("run",) if self._cluster is None else self._cluster.roles
+        self.programs = [
+            self.launch(role, metrics_port=0 if number else self.metrics_port, environ=environ)
+            for number, role in enumerate(roles)
+        ]
+        for program in self.programs:
+            program.wait_for_line(r"^ready$", 60)
+
+    def launch(
+        self, role: str, *, metrics_port: int = 0, environ: Mapping[str, str] | None = None
+    ) -> Program:
+        """Start one process of this role, and do not wait for it."""
         self._runs += 1
-        self.program = Program(
-            [
-                Path(sys.executable).with_name("dicom-router"),
-                "run",
-                "--config",
-                self.folder / "site.yaml",
-            ],
-            self.folder / f"run-{self._runs}.log",
+        words = [*role.split(), "--metrics-port", str(metrics_port)]
+        return Program(
+            [DICOM_ROUTER, *words, "--config", self.folder / "site.yaml"],
+            self.folder / f"run-{self._runs}-{role.replace(' ', '-')}.log",
             environ,
         )
-        self.program.wait_for_line(r"^ready$")
 
     def kill(self) -> None:
-        """As a power cut would, for this process."""
-        os.kill(self.pid, signal.SIGKILL)
-        assert self.program is not None
-        self.program.process.wait()
+        """As a power cut would, for these processes."""
+        for program in self.programs:
+            program.kill()
 
     def stop(self) -> int:
-        """As an administrator would."""
-        return self.program.stop(60) if self.program is not None else 0
+        """As an administrator would; the worst exit code."""
+        for program in self.programs:
+            if program.running():
+                program.process.terminate()
+        return max((program.stop(60) for program in self.programs), default=0)
 
     def __enter__(self) -> RouterUnderTest:
         self.start()
@@ -96,12 +149,12 @@ class RouterUnderTest:
 
     def ask(self, sql: str, *values: object) -> list[tuple[object, ...]]:
         """Read the ledger from outside."""
-        with sqlite3.connect(
-            f"file:{self.ledger_file}?mode=ro", uri=True, timeout=30
-        ) as connection:
-            rows = connection.execute(sql, values).fetchall()
-        connection.close()
-        return rows
+        engine = create_engine(self._ledger, poolclass=NullPool)
+        for number in range(len(values)):
+            sql = sql.replace("?", f":v{number}", 1)
+        wanted = {f"v{number}": value for number, value in enumerate(values)}
+        with engine.connect() as connection:
+            return [tuple(row) for row in connection.execute(text(sql), wanted)]
 
     def count(self, sql: str, *values: object) -> int:
         """The one number that `sql` asks for."""
