@@ -55,6 +55,18 @@ class Asked:
 
 def matcher(asked: Asked, word: str, wanted: Any) -> Holds:
     """Whether the fact is as this word of the condition wants it; or Mistake."""
+    holds = _matcher(asked, word, wanted)
+    if word in COSTLY or asked.fact.kind in (NETWORK, None):
+        name = (asked.fact.name, word, str(wanted), asked.condition.zone)
+        return asked.slots.answer(name, holds)
+    return holds
+
+
+COSTLY = ("between", "older_than", "newer_than")
+"""Words whose answer is kept for the next condition that asks the same of the object."""
+
+
+def _matcher(asked: Asked, word: str, wanted: Any) -> Holds:
     slots, fact = asked.slots, asked.fact
     if word == "present":
         return _present(slots.raw(fact), wanted)
@@ -316,10 +328,4 @@ def _any_value(slots: Slots, slot: int, name: Hashable, fits: Callable[[str], ob
                 return True
         return False
 
-    answer = slots.slot(name, read)
-
-    def holds(view: View) -> bool:
-        known = view[answer]
-        return bool(view.read(answer) if known is UNREAD else known)
-
-    return holds
+    return slots.answer(name, read)

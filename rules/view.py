@@ -84,6 +84,17 @@ class Slots:
 
         return self.slot(("folded", fact.name), read)
 
+    def answer(self, name: Hashable, holds: Callable[[View], bool]) -> Callable[[View], bool]:
+        """The same question, asked once for each object: for what costs more than remembering.
+        Whoever asks with the same name gets the same answer."""
+        slot = self.slot(("answer", name), holds)
+
+        def remembered(view: View) -> bool:
+            known = view[slot]
+            return bool(view.read(slot) if known is UNREAD else known)
+
+        return remembered
+
     def slot(self, name: Hashable, read: Reader) -> int:
         """The slot of this name; `read` fills it for one object when it is asked for."""
         if name not in self._known:
