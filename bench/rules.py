@@ -183,16 +183,16 @@ def mapped(file: Path) -> Iterator[mmap.mmap]:
             content.close()
 
 
-def play(works: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+def play(works: dict[str, Callable[[], object]], rounds: int, times: int) -> dict[str, float]:
     """Milliseconds of CPU for one, by turns; the first round warms up."""
     found: dict[str, list[float]] = {name: [] for name in works}
     for turn in range(rounds + 1):
         for name, work in works.items():
             started = time.process_time()
-            for _ in range(TIMES):
+            for _ in range(times):
                 work()
             if turn:
-                found[name].append((time.process_time() - started) * 1000 / TIMES)
+                found[name].append((time.process_time() - started) * 1000 / times)
     return {name: statistics.median(figures) for name, figures in found.items()}
 
 
@@ -213,7 +213,7 @@ def memory(pixels: int) -> int:
     return most
 
 
-def measure(rounds: int) -> dict[str, float]:
+def measure(rounds: int, times: int = TIMES) -> dict[str, float]:
     """All figures: milliseconds, ratios, bytes."""
     source = corpus.template("ct")
     many, edits = table_of_many(), editing()
@@ -232,6 +232,7 @@ def measure(rounds: int) -> dict[str, float]:
                 "file to file, five edits": partial(edited_path, file, many, edits, out),
             },
             rounds,
+            times,
         )
         os.close(out)
     return {

@@ -73,7 +73,7 @@ def check_rules(site: "Site") -> None:
     """Load the site's rules for their mistakes' sake: DocumentError."""
     from rules.loading import load_rules
 
-    load_rules(site.rules, destinations=site.destination_names)
+    load_rules(site.rules, destinations=site.destination_names, keys=site.keys)
 
 
 def _say(

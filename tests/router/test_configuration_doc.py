@@ -69,7 +69,7 @@ def test_documented_defaults_are_the_defaults(path: str):
         elif isinstance(field.default, BaseModel):
             assert told == "", f"{path}.{key} is a block"
         else:
-            assert field.default in (None, ()), f"{path}.{key} needs its default"
+            assert field.default in (None, (), {}), f"{path}.{key} needs its default"
             assert told, f"{path}.{key} needs words for its default"
 
 

@@ -7,7 +7,8 @@ from rules.edits_schema import EDITS
 
 
 def test_edits_take_no_memory_for_pixels():
-    assert memory(100_000_000) == memory(1_000_000) < 200_000
+    memory(1000)  # what Python keeps for good is made now
+    assert memory(100_000_000) < memory(1_000_000) + 10_000
 
 
 def test_every_condition_of_every_route_is_looked_at():
@@ -15,5 +16,5 @@ def test_every_condition_of_every_route_is_looked_at():
     assert {len(route.conditions) for route in table.routes} == {4}
     assert len(table.routes) == 300
     assert len(editing().routes[0].dispatch.edits) == 5 < len(EDITS)
-    figures = measure(rounds=1)  # raises where a route matches
+    figures = measure(rounds=1, times=2)  # raises where a route matches
     assert figures["read the header"] > 0
