@@ -40,4 +40,8 @@ def check_lanes(lanes: tuple[str, ...]) -> tuple[str, ...]:
 
 #: May hold a password: give its field `repr=False`.
 BrokerUrl = Annotated[str, BeforeValidator(read_broker_url)]
-Lanes = Annotated[tuple[Name, ...], AfterValidator(check_lanes)]
+Lanes = Annotated[
+    tuple[Name, ...],
+    BeforeValidator(lambda value: (value,) if isinstance(value, str) else value),
+    AfterValidator(check_lanes),
+]

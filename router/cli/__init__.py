@@ -17,6 +17,7 @@ COMMANDS = {
     "rules": "Check rules, run their tests, explain what they do with an object.",
     "db": "Bring the ledger's schema up to date, or check that it is.",
     "queue": "What is owed to which destination, and since when; what to do about it.",
+    "broker": "How full the broker's queues are, and the tickets that nobody could do.",
     "trace": "Everything known about an object: received, routed, edited, tried, delivered.",
     "echo": "Ask a destination whether it answers (C-ECHO).",
     "send": "Send files and folders to a Storage SCP.",

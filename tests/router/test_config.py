@@ -319,8 +319,24 @@ BROKEN = {
     ),
     "a ledger that is none": (LISTENER + "ledger: mysql://x", "2:1: ledger: a ledger is sqlite"),
     "a broker that is none": (
-        LISTENER + "broker: amqps://broker",
-        "2:1: broker: expected 'memory://', found 'amqps://broker'",
+        LISTENER + "broker: redis://:secret@broker",
+        "2:1: broker: a broker is memory://, or amqps://USER:PASSWORD@HOST/VHOST",
+    ),
+    "a broker's hosts that differ": (
+        LISTENER + "broker: amqps://one;amqp://two",
+        "2:1: broker: the hosts of one broker are reached all by amqp:// or all by amqps://",
+    ),
+    "a lane that is not there": (
+        LISTENER + "destinations: [{name: pacs, folder: {path: x}, lane: fra}]\nlanes: [main, far]",
+        "2:48: destinations[0].lane: there is no lane fra in `lanes` (did you mean far?)",
+    ),
+    "no lane": (
+        LISTENER + "lanes: []",
+        "2:1: lanes: destinations need a lane: leave `lanes` out, or name at least one",
+    ),
+    "a lane twice": (
+        LISTENER + "lanes: [far, far]",
+        "2:1: lanes: a lane is named twice",
     ),
     "a variable that is not set": (
         LISTENER + "ledger: ${LEDGER_ULR}",
