@@ -5,10 +5,15 @@ their events. Only objects whose bytes are deleted have an end, and nobody works
 so that no row is locked that anybody waits for.
 """
 
-from sqlalchemy import Connection, bindparam, delete, select
+from collections.abc import Sequence
+
+from sqlalchemy import BindParameter, Connection, bindparam, delete, select
 
 from router.ledger.models import DELIVERIES, DELIVERY_EVENTS, OBJECT_EVENTS, OBJECTS
-from router.ledger.statements import CHUNK, NOW
+from router.ledger.statements import NOW
+
+CHUNK = 500
+"""Objects whose rows leave in one transaction: some thousands of rows."""
 
 _ENDED = (
     select(OBJECTS.c.id)
@@ -20,7 +25,7 @@ _ENDED = (
     .limit(bindparam("limit"))
     .with_for_update(skip_locked=True)
 )
-_IDS = bindparam("ids", expanding=True)
+_IDS: BindParameter[Sequence[object]] = bindparam("ids", expanding=True)
 _DELIVERIES_OF = select(DELIVERIES.c.id).where(DELIVERIES.c.object_id.in_(_IDS))
 _DROP_DELIVERY_EVENTS = delete(DELIVERY_EVENTS).where(DELIVERY_EVENTS.c.delivery_id.in_(_IDS))
 _DROP_DELIVERIES = delete(DELIVERIES).where(DELIVERIES.c.object_id.in_(_IDS))
