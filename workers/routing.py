@@ -10,10 +10,11 @@ from router.broker import Broker, BrokerUnavailable
 from router.ledger import LedgerUnavailable
 from router.logs import get_logger
 from router.routing.batch import Routing
+from router.store import StoreUnavailable
 from router.tickets import EgressTicket, RoutingTicket
 
-LEDGER_PAUSES = (0.2, 1.0, 5.0)
-"""Waits before a ticket is left to the sweep because the ledger stays away."""
+PAUSES = (0.2, 1.0, 5.0)
+"""Waits before a ticket is left to the sweep because the ledger or the store stays away."""
 
 RING_AGAIN_SECONDS = 0.25
 """Under load every batch would ring for every destination, those that hang or are down included,
@@ -35,21 +36,21 @@ class RoutingTask:
         self._rung_at: dict[str, float] = {}
 
     def __call__(self, ticket: RoutingTicket) -> None:
-        for pause in (*LEDGER_PAUSES, None):
+        for pause in (*PAUSES, None):
             try:
                 self._ring(self._route(ticket))
                 return
-            except LedgerUnavailable as error:
+            except (LedgerUnavailable, StoreUnavailable) as error:
                 if pause is None:
-                    log.warning("ledger away; the sweep rings again", reason=str(error))
+                    log.warning("ledger or store away; the sweep rings again", reason=str(error))
                     return
-                log.warning("ledger away; routing waits", reason=str(error))
+                log.warning("ledger or store away; routing waits", reason=str(error))
                 time.sleep(pause)
 
     def _route(self, ticket: RoutingTicket) -> frozenset[str]:
         try:
             return self._routing.route(ticket.object_ids)
-        except LedgerUnavailable:
+        except (LedgerUnavailable, StoreUnavailable):
             raise
         except Exception:
             log.exception("batch could not be routed; its objects are tried one by one")
@@ -58,7 +59,7 @@ class RoutingTask:
     def _route_alone(self, object_id: str) -> frozenset[str]:
         try:
             return self._routing.route([object_id])
-        except LedgerUnavailable:
+        except (LedgerUnavailable, StoreUnavailable):
             raise
         except Exception:
             metrics.TASK_FAILURES.labels("routing").inc()

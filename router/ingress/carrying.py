@@ -81,14 +81,14 @@ class Carriage:
         """The same for one that a scan found: False if there is no place within `wait` seconds."""
         return self._enqueue(_Load(received), wait)
 
-    def secure(self, received: ReceivedObject, wait: float = SECURE_SECONDS) -> bool:
-        """Carry it while the sender waits, `wait` seconds at most; whether the store has it.
+    def secure(self, received: ReceivedObject) -> bool:
+        """Carry it while the sender waits, SECURE_SECONDS at most; whether the store has it.
 
         What arrives too late is taken out again, and its file is removed from the spool.
         """
         load = _Load(received, awaited=True)
         if self._enqueue(load, wait=0.0):
-            load.over.wait(wait)
+            load.over.wait(SECURE_SECONDS)
         with self._mutex:
             if load.arrived:
                 return True

@@ -122,7 +122,8 @@ class Routing:
     def route(self, object_ids: Sequence[str]) -> frozenset[str]:
         """Decide on these objects; the destinations that have new deliveries.
 
-        Raises LedgerUnavailable; whatever is wrong with one object is that object's result.
+        Raises LedgerUnavailable, or StoreUnavailable once it has recorded what it could; whatever
+        is wrong with one object is that object's result.
         """
         started = time.monotonic()
         table = self._rules()
@@ -135,7 +136,7 @@ class Routing:
                 down=destinations.down_for(connection),
             )
             self._unmake_unrecorded(connection)
-        results = self._decide_all(batch, scene)
+        results, away = self._decide_all(batch, scene)
         recorded = self._record(results)
         if self._observer is not None:
             self._observer.batch_recorded()
@@ -148,6 +149,8 @@ class Routing:
             metrics.OBJECTS_ROUTED.labels(result.state.value).inc()
             metrics.ROUTE_SECONDS.observe(took)
             owed.update(delivery.destination for delivery in result.deliveries)
+        if away is not None:
+            raise away
         return frozenset(owed)
 
     def hold(self, object_id: str, reason: str) -> None:
@@ -157,17 +160,20 @@ class Routing:
             objects.record_routing(connection, [result])
         metrics.OBJECTS_ROUTED.labels(result.state.value).inc()
 
-    def _decide_all(self, batch: Sequence[StoredObject], scene: _Scene) -> list[RoutingResult]:
+    def _decide_all(
+        self, batch: Sequence[StoredObject], scene: _Scene
+    ) -> tuple[list[RoutingResult], StoreUnavailable | None]:
         """A result for each object but those for whose edited copies the disk has no room, and
-        those that the store is away for: they stay received, and nobody is to blame."""
+        those left when the store was found to be away: they stay received."""
         results: list[RoutingResult] = []
         without_room = 0
+        away: StoreUnavailable | None = None
         try:
             for stored in batch:
                 try:
                     results.append(self._route_one(stored, scene))
                 except StoreUnavailable as error:
-                    log.warning("store away; the sweep rings again", reason=error.strerror)
+                    away = error
                     break
                 except OSError as error:
                     if error.errno not in _NO_ROOM:
@@ -178,7 +184,7 @@ class Routing:
             raise
         if without_room:
             log.error("no room for edited copies; the sweep rings again", objects=without_room)
-        return results
+        return results, away
 
     def _record(self, results: Sequence[RoutingResult]) -> set[str]:
         derived = [item.id for result in results for item in result.derived]

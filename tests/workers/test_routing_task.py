@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pytest
+
 from router.broker import Broker, BrokerUnavailable
 from router.routing.batch import Routing
+from router.store import StoreUnavailable
 from router.tickets import EgressTicket, RoutingTicket, Ticket
+from workers import routing
 from workers.routing import RING_AGAIN_SECONDS, RoutingTask
 
 TICKET = RoutingTicket(object_ids=("0" * 32,))
@@ -58,3 +62,32 @@ def test_a_bell_that_was_not_heard_is_rung_again() -> None:
     bells.away = False
     task(TICKET)
     assert bells.rung == ["pacs"]
+
+
+class Away(Verdicts):
+    """The store is away for so many times."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__({"pacs"})
+        self.times = times
+        self.held: list[str] = []
+
+    def route(self, object_ids: Sequence[str]) -> frozenset[str]:
+        self.times -= 1
+        if self.times >= 0:
+            raise StoreUnavailable("away")
+        return super().route(object_ids)
+
+    def hold(self, object_id: str, reason: str) -> None:
+        self.held.append(object_id)
+
+
+@pytest.mark.parametrize(("times", "rung"), [(2, ["pacs"]), (99, [])])
+def test_a_store_that_is_away_is_waited_for_and_holds_nothing(
+    times: int, rung: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(routing, "PAUSES", (0.0, 0.0, 0.0))
+    bells, verdicts = Bells(), Away(times)
+    RoutingTask(verdicts, bells)(TICKET)
+    assert bells.rung == rung
+    assert not verdicts.held

@@ -213,14 +213,15 @@ def test_an_object_is_secure_when_the_store_has_it(distant: House) -> None:
     assert distant.intake.stop(10)
 
 
-def test_what_cannot_be_secured_in_time_is_gone(distant: House, s3_proxy: Proxy) -> None:
-    carriage = distant.intake._carriage
-    assert carriage is not None
+def test_what_cannot_be_secured_in_time_is_gone(
+    distant: House, s3_proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(carrying, "SECURE_SECONDS", 0.2)
     distant.intake.start()
     s3_proxy.delay = 0.6
     one = distant.receive()
     began = time.monotonic()
-    assert not carriage.secure(one, wait=0.2)
+    assert not distant.intake.secure(one)
     assert time.monotonic() - began < 0.5
     assert not distant.spooled()
     assert distant.intake.stop(10)

@@ -75,6 +75,7 @@ def stored_object(object_id: str, data: bytes, syntax: str) -> StoredObject:
     known: dict[str, Any] = dict.fromkeys(field.name for field in fields(StoredObject))
     known |= {
         "id": object_id,
+        "received_at": 1_700_000_000_000,
         "state": ObjectState.RECEIVED,
         "sop_class_uid": "1.2.840.10008.5.1.4.1.1.2",
         "sop_instance_uid": "2.25.4711",
