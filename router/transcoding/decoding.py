@@ -38,7 +38,8 @@ def decode(frame: bytes, transfer_syntax_uid: str, picture: Picture) -> tuple[Sa
     if stream.samples != picture.samples:
         raise CodecFailed("a frame has other samples per pixel than the header says")
     samples, photometric = _coded(frame, syntax.codec, stream, picture)
-    lossy = not syntax.lossless and not (syntax.codec == "jpeg2000" and stream.is_reversible)
+    either = syntax.codec in ("jpeg2000", "htj2k")  # these may have lost something or not
+    lossy = not syntax.lossless and not (either and stream.is_reversible)
     samples = _contained(samples, stream, picture)
     return samples.reshape(picture.rows, picture.columns, picture.samples), photometric, lossy
 

@@ -19,6 +19,7 @@ from rules.tags import Tag
 
 LARGEST = 256 << 20
 """Bytes of a header: enhanced objects with ten thousands of frames have tens of megabytes."""
+_GROUP_LENGTH = 0x7FE00000
 _NESTED = b"\xe0\x7f\x10\x00"
 
 
@@ -46,10 +47,10 @@ def explicit_header(
     return header
 
 
-def skeleton(draft: Draft, target: Form, *, sign: bool = False) -> Skeleton:
+def skeleton(draft: Draft, target: Form) -> Skeleton:
     """The drafted header in the form of its new syntax. What was signed is not there any more
-    (PS3.3 C.12.1.1.3.1), so signatures go."""
-    for tag in SIGNATURES:
+    (PS3.3 C.12.1.1.3.1), so signatures go, as does the length of the group of pixel data."""
+    for tag in (*SIGNATURES, _GROUP_LENGTH):
         draft.remove(Tag(tag >> 16, tag & 0xFFFF))
     content = b"".join(
         piece

@@ -123,12 +123,12 @@ class _Job:
             syntax = self.source.transfer_syntax_uid
             raise CannotTranscode(f"the router has no codec for transfer syntax {syntax}")
         element = pixel_element(self.source)
+        if element is None and self.plan.black and has_float_pixels(self.source):
+            raise CannotTranscode("its pixels are floating point numbers")
         target = self._target(self.stored, has_pixels=element is not None)
         if target.uid == self.stored.uid and not (self.plan.black and element is not None):
             return self._transcoded(self.pieces, target)
         if element is None:
-            if self.plan.black and has_float_pixels(self.source):
-                raise CannotTranscode("its pixels are floating point numbers")
             return self._header_only(target)
         if target.codec == self.stored.codec == "native" and not self.plan.black:
             return self._same_pixels(element, target)
