@@ -29,6 +29,7 @@ from router.ledger import (
     objects,
 )
 from router.store import DirectoryStore, new_object_id
+from router.transcoding.copies import Copies
 
 CT, MR = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4"
 ILE, ELE = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
@@ -113,7 +114,14 @@ class House:
             objects.record_routing(connection, results)
         return [str(data_set.SOPInstanceUID) for data_set in data_sets]
 
-    def drain(self, destination: Destination, *, stop=lambda: False, timing=QUICK) -> DrainResult:
+    def drain(
+        self,
+        destination: Destination,
+        *,
+        stop=lambda: False,
+        timing=QUICK,
+        copies: Copies | None = None,
+    ) -> DrainResult:
         return drain(
             destination,
             ledger=self.ledger,
@@ -122,6 +130,7 @@ class House:
             worker="test",
             stop=stop,
             timing=replace(timing, chance=lambda: 0.5),
+            copies=copies,
         )
 
     def query(self, sql: str, **values: object) -> list[Any]:
