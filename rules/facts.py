@@ -8,7 +8,7 @@ holds no text (a sequence, bytes) has one value of any text for each item, so th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, TypeAlias
@@ -33,14 +33,20 @@ class Attributes(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceFacts:
-    """Who sent the object, and how. AE titles without padding; the address without a port."""
+    """Who sent the object, and how. AE titles without padding; the address without a port. `user`
+    may also be a function that finds it out, for it is seldom asked for."""
 
     calling_ae_title: str
     called_ae_title: str
     address: str
     listener: str
-    user: str | None = None
+    user: str | Callable[[], str | None] | None = None
     tls_subject: str | None = None
+
+    @property
+    def user_name(self) -> str | None:
+        """Who the sender said it is."""
+        return self.user() if callable(self.user) else self.user
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -89,7 +89,7 @@ NAMED: dict[str, tuple[Kind, Callable[[Facts], Values | None]]] = {
     "source.called_ae_title": (TEXT, lambda facts: (facts.source.called_ae_title,)),
     "source.address": (NETWORK, lambda facts: (facts.source.address,)),
     "source.listener": (TEXT, lambda facts: (facts.source.listener,)),
-    "source.user": (TEXT, lambda facts: _or_absent(facts.source.user)),
+    "source.user": (TEXT, lambda facts: _or_absent(facts.source.user_name)),
     "source.tls_subject": (TEXT, lambda facts: _or_absent(facts.source.tls_subject)),
     "received": (RECEIVED, _received),
     **GROUP,

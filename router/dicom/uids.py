@@ -8,6 +8,8 @@ from pydicom._uid_dict import UID_dictionary
 # Ours, fixed for ever: 2.25 and a UUID drawn once (PS3.5 B.2).
 IMPLEMENTATION_CLASS_UID: Final = "2.25.272800865391500293163026327602754899798"
 IMPLEMENTATION_VERSION_NAME: Final = "DICOM_ROUTER_01"
+PRIVATE_INFORMATION_CREATOR: Final = IMPLEMENTATION_CLASS_UID + ".1"
+"""(0002,0100): says that (0002,0102) holds our JSON object, what only the network knew."""
 
 APPLICATION_CONTEXT: Final = "1.2.840.10008.3.1.1.1"
 VERIFICATION: Final = "1.2.840.10008.1.1"

@@ -15,15 +15,16 @@ import xxhash
 
 from router import metrics
 from router.dicom.part10 import FileMeta, encode_file_meta
-from router.dicom.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from router.dicom.uids import (
+    IMPLEMENTATION_CLASS_UID,
+    IMPLEMENTATION_VERSION_NAME,
+    PRIVATE_INFORMATION_CREATOR,
+)
 from router.ingress.answers import Answer
 from router.ingress.completion import PREAMBLE_LENGTH, Completion, encode_mark
 from router.ingress.head_check import HeadCheck
 from router.ledger import ReceivedObject
 from router.store import Spool
-
-PRIVATE_INFORMATION_CREATOR = IMPLEMENTATION_CLASS_UID + ".1"
-"""(0002,0100): says that (0002,0102) holds our JSON object `Provenance`."""
 
 _BLANK_PREAMBLE = bytes(PREAMBLE_LENGTH)
 
@@ -38,6 +39,7 @@ class Provenance:
     calling_ae_title: str
     called_ae_title: str
     tls_subject: str | None = None
+    user: str | None = None
 
 
 class Reception:
@@ -79,6 +81,7 @@ class Reception:
             "address": provenance.peer_address,
             "tls_subject": provenance.tls_subject,
             "received_at": self._received_at,
+            **({"user": provenance.user} if provenance.user else {}),
         }
         meta = FileMeta(
             media_storage_sop_class_uid=self._sop_class_uid,

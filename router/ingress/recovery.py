@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from router import metrics
 from router.dicom.errors import Part10Error
 from router.dicom.part10 import FileMeta, read_file_meta
+from router.dicom.uids import PRIVATE_INFORMATION_CREATOR
 from router.ingress.completion import PREAMBLE_LENGTH, Completion, is_whole, read_mark
-from router.ingress.reception import PRIVATE_INFORMATION_CREATOR
 from router.ledger import Ledger, ReceivedObject, objects
 from router.logs import get_logger
 from router.store import Spool, Store

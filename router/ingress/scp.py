@@ -31,6 +31,10 @@ from router.store import new_object_id
 
 SUCCESS = 0x0000
 
+_NAMED = (1, 2)
+"""Types of user identity: a name, a name and a pass code."""
+_USER_LENGTH = 256
+
 log = get_logger("ingress")
 
 
@@ -40,6 +44,16 @@ class _Guest:
 
     association_id: str
     counted_as: str
+
+
+def user_of(request: AAssociateRq) -> str | None:
+    """The name that the sender gives itself, with or without a pass code (PS3.7 D.3.3.7); None
+    where it gives none, or a ticket or token instead. Nothing proves the name."""
+    identity = request.user_information.user_identity
+    if identity is None or identity.identity_type not in _NAMED:
+        return None
+    name = identity.primary.decode("utf-8", "replace").strip(" \0")
+    return name[:_USER_LENGTH] if name.isprintable() and name else None
 
 
 class StorageScp:
@@ -83,6 +97,7 @@ class StorageScp:
             calling_ae_title=request.calling_ae_title.strip(),
             called_ae_title=request.called_ae_title.strip(),
             tls_subject=connection.peer.tls_subject,
+            user=user_of(request),
         )
         return Storing(connection, self._sink, provenance)
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import mmap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 
+from router.dicom.errors import Part10Error
+from router.dicom.part10 import read_file_meta
+from router.dicom.uids import PRIVATE_INFORMATION_CREATOR
 from router.ledger import Identifiers, StoredObject
 from router.routing.partial import FIRST, read_partial
 from router.store import Store, StoredFile
@@ -40,7 +44,7 @@ class Header:
         self._open_until = open_until
         self._whole: EncodedDataSet | None = None
         self.data_set = self._partial() or self.editable
-        self.facts = _facts(self.data_set, stored)
+        self.facts = _facts(self.data_set, stored, self._user)
 
     @property
     def editable(self) -> EncodedDataSet:
@@ -49,6 +53,17 @@ class Header:
             self._file.read_at(0, _READ_AHEAD)
             self._whole = self._read(mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ))
         return self._whole
+
+    def _user(self) -> str | None:
+        """Who the sender said it is: only the file knows. None where it says nothing."""
+        try:
+            meta, _ = read_file_meta(self._file.read_at(0, self._stored.data_set_offset))
+        except Part10Error:
+            return None
+        if meta.private_information_creator_uid != PRIVATE_INFORMATION_CREATOR:
+            return None
+        user = json.loads(meta.private_information or b"{}").get("user")
+        return user if isinstance(user, str) else None
 
     def _partial(self) -> EncodedDataSet | None:
         if self._file.is_local:
@@ -83,7 +98,7 @@ def _unmap(content: mmap.mmap) -> None:
         content.close()
 
 
-def _facts(data_set: EncodedDataSet, stored: StoredObject) -> Facts:
+def _facts(data_set: EncodedDataSet, stored: StoredObject, user: Callable[[], str | None]) -> Facts:
     return Facts(
         attributes=data_set,
         source=SourceFacts(
@@ -92,6 +107,7 @@ def _facts(data_set: EncodedDataSet, stored: StoredObject) -> Facts:
             address=stored.peer_address or "",
             listener=stored.listener or "",
             tls_subject=stored.tls_subject,
+            user=user,
         ),
         file=FileFacts(
             sop_class_uid=stored.sop_class_uid,
