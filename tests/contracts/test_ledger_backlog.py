@@ -14,6 +14,8 @@ from router.ledger import (
     deliveries,
     destinations,
     history,
+    leasing,
+    moving,
     objects,
     queries,
 )
@@ -153,6 +155,15 @@ MODES = {"sqlite": ["auto"], "postgresql": ["force_custom_plan", "force_generic_
 """Plans for the values at hand, and those that a prepared statement keeps for any values."""
 
 
+def _turns(conn: Connection, story) -> None:
+    """Who goes first, who goes elsewhere, who must wait for its turn."""
+    assert not leasing.has_more_urgent(conn, "live", 2)
+    assert len(leasing.lease_due(conn, "live", owner="w", limit=50, lease_ms=1, share=5)) == 50
+    destinations.reserve(conn, "live", 100)
+    assert not moving.has_movable(conn)
+    assert moving.move(conn, limit=500) == {}
+
+
 def _end_history(conn: Connection, story) -> None:
     objects.mark_forgotten(conn, [f"{number:032x}" for number in range(1, 51)])
     assert history.end(conn, -1, 50) == 50
@@ -166,7 +177,7 @@ def _steer(conn: Connection, story) -> None:
     deliveries.cancel(conn, DeliveryFilter(object_id=f"{77:032x}"), by="cli:anna")
 
 
-@pytest.mark.parametrize("act", [_work, _sweep, _intake, _trace, _end_history, _steer])
+@pytest.mark.parametrize("act", [_work, _turns, _sweep, _intake, _trace, _end_history, _steer])
 def test_daily_work_is_the_same_whatever_waits(backlogged: Ledger, act):
     """No table is read from end to end, and of the backlog only what is asked for is looked at."""
     for mode in MODES[backlogged.dialect]:
