@@ -176,21 +176,24 @@ def play(server: Server, folder: Path, chosen: argparse.Namespace) -> None:
         if number:
             figures["live alone"].append(one)
             figures["live"].append(two)
-    for number in range(chosen.rounds):
+    for number in range(chosen.drains):
         few = new_place(server, folder, f"few{number}", chosen.kind)
         few.owe(chosen.drain + chosen.drain // 4)
         one, two = drained(few, chosen.drain), drained(full, chosen.drain)
         print(f"drained: {one} of few, {two} of {chosen.waiting:,}", flush=True)
         figures["small"].append(one)
         figures["backlog"].append(two)
-    print(told("a live destination", figures["live"], figures["live alone"]))
-    print(told("the backlog's drain", figures["backlog"], figures["small"]))
+    if figures["live"]:
+        print(told("a live destination", figures["live"], figures["live alone"]))
+    if figures["backlog"]:
+        print(told("the backlog's drain", figures["backlog"], figures["small"]))
 
 
 def main() -> None:
     """Play and tell."""
     parser = argparse.ArgumentParser(prog="python -m bench.backlog_postgres", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--drains", type=int, default=3, help="rounds of the second half")
     parser.add_argument("--waiting", type=int, default=2_000_000)
     parser.add_argument("--count", type=int, default=2000, help="objects to the live destination")
     parser.add_argument("--drain", type=int, default=5000, help="deliveries of the backlog to time")
