@@ -45,6 +45,7 @@ class Tables:
     folder: Path | None
     problems: list[Problem] = field(default_factory=list)
     _texts: dict[str, str] = field(default_factory=dict)
+    _unreadable: set[str] = field(default_factory=set)
     _tables: dict[str, _Table] = field(default_factory=dict)
     _mappings: dict[tuple[str, str, str], Mapping[str, str]] = field(default_factory=dict)
 
@@ -124,7 +125,9 @@ class Tables:
 
     def _table(self, name: str) -> _Table:
         if name not in self._tables:
-            self._tables[name] = self._parsed(name, self._text(name))
+            text = self._text(name)
+            sound = name not in self._unreadable
+            self._tables[name] = self._parsed(name, text) if sound else _Table((), ())
         return self._tables[name]
 
     def _parsed(self, name: str, text: str) -> _Table:
@@ -183,6 +186,7 @@ class Tables:
             return read_text(path)
         except DocumentError as error:
             self.problems += error.problems
+            self._unreadable.add(name)
             return ""
 
     def _neighbours(self) -> list[str]:
