@@ -31,6 +31,8 @@ SESSION: Mapping[str, str] = {
     "idle_in_transaction_session_timeout": "60000",
     "lock_timeout": "30000",
     "statement_timeout": "120000",
+    # Counting a long queue for the gauges may take its time on one core; the others are at work.
+    "max_parallel_workers_per_gather": "0",
     "tcp_keepalives_idle": "10",
     "tcp_keepalives_interval": "5",
     "tcp_keepalives_count": "3",
