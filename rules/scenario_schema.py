@@ -45,11 +45,13 @@ class Expectation(Arrival):
 
 
 class Scenario(Section):
-    """One test: an object, given by attributes or as a file, and what is expected."""
+    """One test: an object, given by attributes or as a file, and what is expected. `down`: the
+    destinations that are down, for as long as it takes a group to turn to another."""
 
     name: str = Field(min_length=1)
     given: Given
     file: str | None = None
+    down: Words = ()
     expect: Expectation
 
 

@@ -25,6 +25,7 @@ from rules.tags import parse_path
 from rules.uids import uid_named
 from rules.verdict import Dispatch, Verdict
 
+LONG_DOWN = 7.0 * 86400  # seconds: longer than any group waits for a member
 CLASS_OF_NO_GROUP = "1.2.840.10008.5.1.4.1.1.66"  # Raw Data Storage
 IDENTITY = ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
 SOURCE = {"calling_ae_title": "", "called_ae_title": "", "address": "", "listener": ""}
@@ -115,7 +116,7 @@ def _run(
     facts: Facts,
 ) -> Result:
     try:
-        verdict = match(table, facts)
+        verdict = match(table, facts, dict.fromkeys(scenario.down, LONG_DOWN))
     except MalformedDataSet as error:
         differences = [f"the sample cannot be read: {error}"]
     else:
@@ -276,6 +277,7 @@ def _differences(expect: Expectation, verdict: Verdict, data_set: EncodedDataSet
     told += [f"at {n}: nothing is sent there" for n in expect.at if n not in verdict.destinations]
     failures: list[str] = []
     for dispatch in verdict.dispatches:
+        failures += [f"{dispatch.route}: {choice.why}" for choice in dispatch.failures]
         try:
             arrived = _edited(dispatch, data_set)
         except (EditFailed, MalformedDataSet) as error:

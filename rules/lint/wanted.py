@@ -86,4 +86,4 @@ def _text(condition: Condition, word: str) -> str:
 
 def reached(route: CompiledRoute) -> tuple[str, ...]:
     """Every destination that may get something by this route."""
-    return route.dispatch.destinations
+    return route.reaches

@@ -2,6 +2,7 @@
 
 import mmap
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,7 @@ from router.cli.options import open_site
 if TYPE_CHECKING:
     from router.config import Site
     from rules.encoded import EncodedDataSet
+    from rules.facts import Facts, SourceFacts
     from rules.lint import SiteNames
     from rules.routes import RouteTable
 
@@ -89,3 +91,21 @@ def read_sample(path: Path) -> "EncodedDataSet":
 
 def count(number: int, word: str) -> str:
     return f"{number} {word}{'' if number == 1 else 's'}"
+
+
+def facts_of_file(data_set: "EncodedDataSet", source: "SourceFacts") -> "Facts":
+    """What a file tells of itself, and who is said to have sent it, now."""
+    from rules.facts import Facts, FileFacts
+    from rules.tags import parse_path
+
+    sop_class = data_set.values(parse_path("SOPClassUID")) or ("",)
+    return Facts(
+        attributes=data_set,
+        source=source,
+        file=FileFacts(
+            sop_class_uid=sop_class[0],
+            transfer_syntax_uid=data_set.transfer_syntax_uid,
+            size=len(data_set.source) - data_set.start,
+        ),
+        received=datetime.now(UTC),
+    )

@@ -152,7 +152,7 @@ def test_explain_as_json(call: Any, rules: Path):
             "choices": [],
         }
     ]
-    assert [step["matched"] for step in told["trail"]] == [True, False]
+    assert [route["matched"] for route in told["routes"]] == [True, False]
 
 
 def test_explain_of_what_is_no_dicom_file(call: Any, rules: Path, tmp_path: Path):

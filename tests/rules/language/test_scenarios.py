@@ -141,6 +141,14 @@ def test_the_time_can_be_given(table_of: TableOf, tmp_path: Path) -> None:
         assert differences(table, tmp_path, f"received: {moment}", f"send_to: {places}") == []
 
 
+def test_a_destination_can_be_down(table_of: TableOf, tmp_path: Path) -> None:
+    table = table_of("routes: [{name: it, send_to: {failover: [one, two]}}]")
+    text = "tests: [{{name: a, down: {}, expect: {{send_to: [{}]}}}}]"
+    for down, place in (("[]", "one"), ("one", "two"), ("[two]", "one")):
+        [result] = run(table, tmp_path, text.format(down, place))
+        assert result.passed, result.differences
+
+
 def test_a_file_in_place_of_attributes(table_of: TableOf, tmp_path: Path) -> None:
     sample = tmp_path / "ct.dcm"
     sample.write_bytes(Path(str(get_testdata_file("CT_small.dcm"))).read_bytes())

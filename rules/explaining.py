@@ -1,0 +1,121 @@
+"""One object's way through the rules, told: each route, and each of its conditions with what was
+wanted and what was found. It repeats values of the object: for whoever asked, and for no log."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rules.choosing import NOBODY_DOWN, Down
+from rules.conditions import Check
+from rules.edits import EditFailed, apply_edits
+from rules.encoded import EncodedDataSet, MalformedDataSet
+from rules.facts import Facts
+from rules.routes import RouteTable, match
+from rules.verdict import Failure, Verdict
+from rules.view import View
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConditionTold:
+    """One condition of a route. `below`: of `any`, why each alternative does not hold."""
+
+    key: str
+    wanted: str
+    found: str
+    holds: bool
+    below: tuple[Failure, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteTold:
+    """One route. `skipped` says why it was not looked at; its conditions are told all the same."""
+
+    route: str
+    file: str
+    line: int
+    matched: bool
+    skipped: str | None
+    conditions: tuple[ConditionTold, ...]
+
+    @property
+    def failing(self) -> tuple[ConditionTold, ...]:
+        return tuple(one for one in self.conditions if not one.holds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """The verdict, the routes in order, and why edits or groups hold it, by route."""
+
+    verdict: Verdict
+    routes: tuple[RouteTold, ...]
+    held: tuple[tuple[str, str], ...]
+
+
+def explained(
+    table: RouteTable, facts: Facts, data_set: EncodedDataSet, down: Down = NOBODY_DOWN
+) -> Explanation:
+    """Decide, try the edits, and tell. MalformedDataSet where the header makes no sense."""
+    verdict = match(table, facts, down)
+    view = View(table.slots, facts)
+    told: list[RouteTold] = []
+    stopped: str | None = None
+    for compiled in table.all_routes:
+        route = compiled.route
+        conditions = tuple(_told(check, view) for check in compiled.checks)
+        skipped = "disabled" if route.disabled else stopped
+        matched = skipped is None and all(one.holds for one in conditions)
+        told.append(
+            RouteTold(
+                route=route.name,
+                file=compiled.file,
+                line=compiled.line,
+                matched=matched,
+                skipped=skipped,
+                conditions=conditions,
+            )
+        )
+        if matched and route.stop:
+            stopped = f"{route.name} says stop"
+    return Explanation(verdict=verdict, routes=tuple(told), held=_held(verdict, data_set))
+
+
+def nearest(routes: Sequence[RouteTold], most: int) -> list[RouteTold]:
+    """Of many routes those that matched, and then those of whose conditions the fewest fail; in
+    the order of the rules."""
+    ranked = sorted(
+        range(len(routes)),
+        key=lambda index: (
+            not routes[index].matched,
+            routes[index].skipped is not None,
+            len(routes[index].failing),
+            -len(routes[index].conditions),
+            index,
+        ),
+    )
+    return [routes[index] for index in sorted(ranked[:most])]
+
+
+def _told(check: Check, view: View) -> ConditionTold:
+    holds = check.holds(view)
+    failure = check.fails(view)
+    group = check.key in ("any", "not")
+    return ConditionTold(
+        key=check.key,
+        wanted=check.wanted,
+        found="it holds" if holds and group else failure.found,
+        holds=holds,
+        below=() if holds else failure.below,
+    )
+
+
+def _held(verdict: Verdict, data_set: EncodedDataSet) -> tuple[tuple[str, str], ...]:
+    found: list[tuple[str, str]] = []
+    for dispatch in verdict.dispatches:
+        found += [(dispatch.route, choice.why) for choice in dispatch.failures]
+        try:
+            if dispatch.edits:
+                apply_edits(dispatch.edits, data_set, record=None)
+        except (EditFailed, MalformedDataSet) as error:
+            found.append((dispatch.route, str(error)))
+    return tuple(found)
