@@ -19,9 +19,11 @@ from router.conduct.gauges import measure
 from router.conduct.history import end_history
 from router.conduct.moving import move_deliveries
 from router.conduct.retention import forget
+from router.conduct.strays import Strays
 from router.conduct.sweep import sweep, sweep_orphans
 from router.config import Site
 from router.egress.pool import Pool
+from router.ingress.recovery import read_spooled
 from router.ingress.service import Ingress
 from router.ledger import Ledger
 from router.routing.batch import Policy, Routing
@@ -129,19 +131,31 @@ def egress_task(parts: Parts, pool: Pool) -> EgressTask:
 
 def duties_of_the_leader(parts: Parts) -> list[Duty]:
     """What one process does for the whole site."""
-    ledger, broker, store, site = parts.ledger, parts.broker, parts.store, parts.rulebook.site
+    ledger, broker, site = parts.ledger, parts.broker, parts.rulebook.site
     return [
         Duty(name="sweep", every=1.0, act=partial(sweep, ledger, broker)),
         Duty(name="orphans", every=10.0, act=partial(sweep_orphans, ledger, broker)),
         Duty(name="move", every=2.0, act=partial(move_deliveries, ledger, broker)),
         Duty(name="measure", every=10.0, act=lambda: measure(ledger, site())),
+        Duty(name="end_history", every=10.0, act=lambda: _end_history(ledger, site())),
+    ]
+
+
+def duties_at_the_store(parts: Parts) -> list[Duty]:
+    """What the same process does with the store, in a thread of its own: one that is away may keep
+    it waiting for long, and the leader's lease does not wait."""
+    ledger, store, site = parts.ledger, parts.store, parts.rulebook.site
+    duties = [
         Duty(
             name="forget",
             every=10.0,
             act=lambda: forget(ledger, store, keep_ms=int(site().retention.delivered * 1000)),
-        ),
-        Duty(name="end_history", every=10.0, act=lambda: _end_history(ledger, site())),
+        )
     ]
+    if parts.site.spool_is_apart:
+        strays = Strays(ledger, store, read=read_spooled)
+        duties.append(Duty(name="strays", every=30.0, act=strays.look))
+    return duties
 
 
 def _end_history(ledger: Ledger, site: Site) -> None:

@@ -84,6 +84,8 @@ class Process:
         if self._leads:
             duties = made.duties_of_the_leader(self.parts)
             self._rounds.append(Rounds(duties, name="conductor", when=self._leadership.held))
+            duties = made.duties_at_the_store(self.parts)
+            self._rounds.append(Rounds(duties, name="store", when=self._leadership.held))
         self._endpoint: Endpoint | None = None
         self._started = False
 
