@@ -32,6 +32,7 @@ KINDS = {
     "same-identity": "An edit that gives all objects the same UID.",
     "undone-edit": "An edit whose result a later one throws away.",
     "useless-edit": "An edit that changes nothing.",
+    "pseudonym-undone": "A pseudonym in an object that says what it stands for.",
     "may-hold": "An edit that holds objects which lack an attribute.",
     "no-assertion": "A test that cannot fail.",
     "unknown-destination": "A test that expects a destination to which no route sends.",

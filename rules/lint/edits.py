@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from rules.edits_keyed import Hash, NewUid, ShiftDates
 from rules.edits_schema import (
     Copy,
     Edit,
@@ -36,6 +37,7 @@ def of_edits(route: CompiledRoute) -> Iterator[Finding]:
     conditions = wanted(route)
     yield from _same_identity(route)
     yield from _undone(route)
+    yield from _told_anyway(route)
     yield from _on_what_is_absent(route, conditions)
     yield from _may_hold(route, conditions)
     yield from _without_effect(route, conditions)
@@ -58,7 +60,8 @@ def _undone(route: CompiledRoute) -> Iterator[Finding]:
     for index, edit in enumerate(edits):
         for path in _written(edit):
             for later in edits[index + 1 :]:
-                if path in _read(later):
+                read = _read(later)
+                if read is None or path in read:
                     break
                 if path in _thrown_away(later):
                     word = _word(later)
@@ -66,6 +69,15 @@ def _undone(route: CompiledRoute) -> Iterator[Finding]:
                     fix = "Drop one of the two, or exchange them"
                     yield at(route, ("edits", index), "undone-edit", message, fix=fix)
                     break
+
+
+def _told_anyway(route: CompiledRoute) -> Iterator[Finding]:
+    """Pseudonyms on a route that records what was there before."""
+    for index, edit in enumerate(route.route.edits):
+        if route.route.record and isinstance(edit, Hash | NewUid | ShiftDates):
+            message = "the object would still say what its values were (0400,0561)"
+            fix = "Write `record: false` beside edits"
+            yield at(route, ("edits", index), "pseudonym-undone", message, fix=fix)
 
 
 def _word(edit: Edit) -> str:
@@ -99,8 +111,8 @@ def _thrown_away(edit: Edit) -> tuple[AttributePath, ...]:
             return ()
 
 
-def _read(edit: Edit) -> frozenset[AttributePath]:
-    """What an edit looks at before it writes. Of edits not known here: everything."""
+def _read(edit: Edit) -> frozenset[AttributePath] | None:
+    """What an edit looks at before it writes; None: it may be everything."""
     match edit:
         case Set():
             return frozenset(field for one in edit.values.values() for field in one.fields)
@@ -111,8 +123,10 @@ def _read(edit: Edit) -> frozenset[AttributePath]:
             return frozenset([edit.ends.source])
         case Remove():
             return frozenset()
-        case _:
+        case Upper() | Lower() | Strip() | Replace():
             return frozenset(_written(edit))
+        case _:
+            return None
 
 
 def _on_what_is_absent(route: CompiledRoute, conditions: Sequence[Wanted]) -> Iterator[Finding]:

@@ -104,6 +104,7 @@ CASES = [
     ("undone-edit", edits("upper: [StudyID]", "remove: [StudyID]"), 6, "later remove"),
     ("useless-edit", edits("set: {Modality: CT}"), 6, "already"),
     ("useless-edit", edits("upper: [StudyID]", when="{StudyID: {present: false}}"), 6, "absent"),
+    ("pseudonym-undone", edits("shift_dates: {days: -30}"), 6, "still say what its values were"),
     ("may-hold", edits("copy: {from: AccessionNumber, to: StudyID}"), 6, "AccessionNumber is held"),
     ("may-hold", edits('set: {StudyID: "{SeriesNumber}"}'), 6, "SeriesNumber is held"),
 ]
