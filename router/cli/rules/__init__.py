@@ -2,7 +2,7 @@
 
 import typer
 
-from router.cli.rules import checking, diffing, explaining, shadowing, testing, versions
+from router.cli.rules import checking, describing, diffing, explaining, shadowing, testing, versions
 
 app = typer.Typer(
     add_completion=False,
@@ -19,3 +19,4 @@ app.command("reload")(versions.reload)
 app.command("rollback")(versions.rollback)
 app.command("shadow")(shadowing.shadow)
 app.command("diff")(diffing.diff)
+app.command("schema")(describing.schema)
