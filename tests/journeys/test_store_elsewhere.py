@@ -92,13 +92,13 @@ def is_empty(folder: Path) -> bool:
 def test_a_bucket_that_fails_for_a_while(tmp_path: Path, s3_proxy: Proxy) -> None:
     site = Surroundings(tmp_path, s3_proxy)
     with site.running() as router:
-        with Modality(router.port, threads=2) as modality:
-            pause(0.7)
+        with Modality(router.port, threads=1) as modality:
+            pause(0.3)
             for trouble in ("status", "away"):
                 setattr(s3_proxy, trouble, 503)
-                pause(0.7)
+                pause(0.4)
                 s3_proxy.behave()
-                pause(0.3)
+                pause(0.1)
         assert not modality.acknowledged.refused
         assert not modality.errors
         router.wait_until_settled(modality.acknowledged.data_sets, 60)
@@ -113,6 +113,7 @@ def test_a_bucket_that_fails_for_a_while(tmp_path: Path, s3_proxy: Proxy) -> Non
         assert SECRET_ACCESS_KEY not in router.program.output()
 
 
+@pytest.mark.parametrize("deployment", ["one process"], indirect=True)
 def test_a_shared_folder_and_a_promise_that_it_has_the_object(
     tmp_path: Path, s3_proxy: Proxy
 ) -> None:
@@ -126,8 +127,8 @@ def test_a_shared_folder_and_a_promise_that_it_has_the_object(
         retention={"delivered": "1h"},
     )
     with site.running() as router:
-        with Modality(router.port, threads=2) as modality:
-            pause(0.5)
+        with Modality(router.port, threads=1) as modality:
+            pause(0.3)
         sent = modality.acknowledged.data_sets
         assert objects_in(DirectoryStore(shared)) >= len(sent)
         router.wait_until_settled(sent, 60)
