@@ -7,10 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from rules.conditions_schema import Condition
+from rules.conditions import Compiler, all_hold, first_failure
+from rules.conditions_schema import Condition, When
+from rules.documents import Mistake, parse_document
 from rules.facts import Facts
 from rules.loading import load_rules, rules_of_texts
 from rules.routes import RouteTable, match
+from rules.tables import Tables
+from rules.view import Slots, View
 
 Given = Mapping[str, str | tuple[str, ...]]
 
@@ -362,3 +366,31 @@ def test_without_a_clock_no_time_holds(
         assert match(table, facts).unrouted
     with pytest.raises(ValueError, match="zone"):
         replace(facts, received=datetime(2026, 1, 1))  # noqa: DTZ001
+
+
+GROUPS: list[tuple[str, Given, bool]] = [
+    ("study.objects: {at_least: 2}", {"study.objects": "2"}, True),
+    ("study.objects: {at_least: 2}", {"study.objects": "1"}, False),
+    ("study.objects: {between: [2, 3]}", {"study.objects": "3"}, True),
+    ("study.objects: 1", {}, False),
+    ("study.objects: {present: false}", {}, True),
+    ("study.modalities: PT", {"study.modalities": ("CT", "PT")}, True),
+    ("study.modalities: PT", {"study.modalities": ("CT",)}, False),
+    ("all: [{study.modalities: CT}, {study.modalities: PT}]",
+     {"study.modalities": ("CT", "PT")}, True),
+    ("series.objects: {above: 100}", {"series.objects": "120"}, True),
+    ("series.objects: {above: 100}", {"study.objects": "120"}, False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("when", "given", "expected"), GROUPS)
+def test_what_came_together(
+    facts_of: Callable[[Given], Facts], when: str, given: Given, expected: bool
+) -> None:
+    slots, mistakes = Slots(), list[Mistake]()
+    compiler = Compiler(slots, mistakes, Tables(None), in_group=True)
+    checks = compiler.when(parse_document(when).validate(When))
+    assert mistakes == []
+    view = View(slots, facts_of(given))
+    assert all_hold(checks, view) is expected
+    assert (first_failure(checks, view) is None) is expected
