@@ -12,14 +12,15 @@ from rules.edits_pixels import Burn, TransferSyntax
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blackening:
-    """Rectangles, in all frames or in these ranges of them (first and last, counted from 1)."""
+    """Rectangles, in all frames, or in these ranges of them if there are any (first and last,
+    counted from 1)."""
 
     boxes: tuple[Box, ...]
-    frames: tuple[tuple[int, int], ...] | None = None
+    frames: tuple[tuple[int, int], ...] = ()
 
     def touches(self, frame: int) -> bool:
         """Whether the frame, counted from 1, is among them."""
-        return self.frames is None or any(first <= frame <= last for first, last in self.frames)
+        return not self.frames or any(first <= frame <= last for first, last in self.frames)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
