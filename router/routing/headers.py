@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import mmap
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 
 from router.dicom.errors import Part10Error
@@ -38,10 +38,12 @@ class Header:
     encapsulated ones; `editable` has all, and fetches it if need be.
     """
 
-    def __init__(self, file: StoredFile, stored: StoredObject, open_until: ExitStack) -> None:
+    __slots__ = ("_file", "_maps", "_stored", "_whole", "data_set", "facts")
+
+    def __init__(self, file: StoredFile, stored: StoredObject) -> None:
         self._file = file
         self._stored = stored
-        self._open_until = open_until
+        self._maps: list[mmap.mmap] = []
         self._whole: EncodedDataSet | None = None
         self.data_set = self._partial() or self.editable
         self.facts = _facts(self.data_set, stored, self._user)
@@ -53,6 +55,13 @@ class Header:
             self._file.read_at(0, _READ_AHEAD)
             self._whole = self._read(mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ))
         return self._whole
+
+    def close(self) -> None:
+        """Unmap the object."""
+        for content in self._maps:
+            # An error on its way up still has views in its traceback: the last of them unmaps it.
+            with suppress(BufferError):
+                content.close()
 
     def _user(self) -> str | None:
         """Who the sender said it is: only the file knows. None where it says nothing."""
@@ -78,7 +87,7 @@ class Header:
         return data_set
 
     def _read(self, content: mmap.mmap) -> EncodedDataSet:
-        self._open_until.callback(_unmap, content)
+        self._maps.append(content)
         stored = self._stored
         return EncodedDataSet.read(
             content, stored.transfer_syntax_uid, offset=stored.data_set_offset
@@ -88,14 +97,12 @@ class Header:
 @contextmanager
 def open_header(store: Store, stored: StoredObject) -> Iterator[Header]:
     """Map the file and present it to the rules. OSError if the store does not have it."""
-    with store.open(stored.id, ahead=FIRST) as file, ExitStack() as open_until:
-        yield Header(file, stored, open_until)
-
-
-def _unmap(content: mmap.mmap) -> None:
-    # An error on its way up still has views in its traceback: the last of them unmaps it.
-    with suppress(BufferError):
-        content.close()
+    with store.open(stored.id, ahead=FIRST) as file:
+        header = Header(file, stored)
+        try:
+            yield header
+        finally:
+            header.close()
 
 
 def _facts(data_set: EncodedDataSet, stored: StoredObject, user: Callable[[], str | None]) -> Facts:
