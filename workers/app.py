@@ -26,7 +26,7 @@ log = get_logger("worker")
 def register_routing(broker: Broker, route: Callable[[RoutingTicket], None]) -> None:
     """Make the task that routing tickets name known to the application."""
 
-    @broker.app.task(name=ROUTING_TASK)
+    @broker.app.task(name=ROUTING_TASK, shared=False)
     def routing(message: Message) -> None:
         _guarded(broker, "routing", message, lambda: route(tickets.decode_routing(message)))
 
@@ -34,7 +34,7 @@ def register_routing(broker: Broker, route: Callable[[RoutingTicket], None]) -> 
 def register_egress(broker: Broker, deliver: Callable[[EgressTicket], None]) -> None:
     """Make the task that egress tickets name known to the application."""
 
-    @broker.app.task(name=EGRESS_TASK)
+    @broker.app.task(name=EGRESS_TASK, shared=False)
     def egress(message: Message) -> None:
         _guarded(broker, "egress", message, lambda: deliver(tickets.decode_egress(message)))
 
@@ -62,6 +62,8 @@ class Worker:
     def __init__(
         self, broker: Broker, *, queues: Sequence[str], concurrency: int, name: str
     ) -> None:
+        # Celery's pools of threads look tasks up in the default application.
+        broker.app.set_default()
         self._controller: Any = broker.app.WorkController(
             pool="threads",
             concurrency=concurrency,
