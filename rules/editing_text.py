@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from rules.draft import Draft, EditFailed
-from rules.edits_lookup import Replacing
+from rules.edits_lookup import LookupTable, MappedValues
 from rules.tags import AttributePath
 from rules.templates import Template
 
@@ -31,8 +31,9 @@ def copy_text(draft: Draft, source: AttributePath, target: AttributePath) -> Non
         level.write_text(target.tag, text)
 
 
-def look_up(draft: Draft, replacing: Replacing, rows: Mapping[str, str]) -> None:
+def look_up(draft: Draft, replacing: LookupTable | MappedValues) -> None:
     """What stands for the value of `from`, or for every value of the attribute itself."""
+    rows = replacing.rows
     tag = replacing.tag.tag
     whole = None if replacing.source is None else _whole(draft, replacing.source)
     for level in draft.at(replacing.tag.steps[:-1]):
@@ -43,7 +44,8 @@ def look_up(draft: Draft, replacing: Replacing, rows: Mapping[str, str]) -> None
             continue
         match replacing.missing:
             case "hold":
-                raise EditFailed(f"{replacing.source or replacing.tag}: nothing stands for it")
+                asked = replacing.source or replacing.tag
+                raise EditFailed(f"{asked}: {replacing.name} has nothing for its value")
             case "remove":
                 level.remove(tag)
             case "keep":

@@ -116,7 +116,7 @@ def _apply(edit: Edit, draft: Draft) -> None:
         case Upper() | Lower() | Strip():
             change_text(draft, edit.paths, _LETTERS[type(edit)])
         case Lookup() | Map():
-            look_up(draft, edit.replacing, edit.replacing.rows)
+            look_up(draft, edit.replacing)
         case Charset() | TransferSyntax() | Burn():
             pass  # done before all others, or by the caller after them
         case _:

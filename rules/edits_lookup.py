@@ -113,6 +113,11 @@ class LookupTable(Replacing):
         return self
 
     @property
+    def name(self) -> str:
+        """What the reason of a held object calls it."""
+        return self.table
+
+    @property
     def rows(self) -> Mapping[str, str]:
         return self._rows
 
@@ -152,6 +157,10 @@ class MappedValues(Replacing):
             if why := unfit(text, self.tag):
                 raise Mistake(why, at=("values", key))
         return self
+
+    @property
+    def name(self) -> str:
+        return "the map"
 
     @property
     def rows(self) -> Mapping[str, str]:

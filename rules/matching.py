@@ -101,6 +101,9 @@ def _equal(slots: Slots, fact: Fact, texts: Sequence[str]) -> Holds:
     kind = fact.kind
     if kind is None:
         return _equal_by_object(slots, fact, texts)
+    if kind is RECEIVED:
+        hint = "{between: {from: '19:00', to: '06:00', zone: Europe/Berlin}}"
+        raise Mistake("when an object came is asked with between", suggestion=hint)
     if not kind.equals:
         raise Mistake(f"{fact.name} holds no text: only present and empty can be asked of it")
     if kind is NETWORK:

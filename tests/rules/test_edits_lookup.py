@@ -93,7 +93,7 @@ def test_what_stands_for_a_value(edit, ct, edits, wanted):
     ],
 )
 def test_the_object_is_held_where_nothing_does(edit, ct, edits):
-    with pytest.raises(EditFailed, match="nothing stands for it"):
+    with pytest.raises(EditFailed, match=r"(mrn\.csv|the map) has nothing for its value"):
         edit(ct, edits, files=WITH)
 
 

@@ -4,15 +4,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from textwrap import indent
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rules.conditions import Compiler, all_hold, first_failure
 from rules.conditions_schema import Condition, When
 from rules.documents import Mistake, parse_document
 from rules.facts import Facts
 from rules.loading import load_rules, rules_of_texts
-from rules.routes import RouteTable, match
+from rules.routes import RouteTable, explain, match
 from rules.tables import Tables
 from rules.view import Slots, View
 
@@ -394,3 +397,40 @@ def test_what_came_together(
     view = View(slots, facts_of(given))
     assert all_hold(checks, view) is expected
     assert (first_failure(checks, view) is None) is expected
+
+
+FILE_FACTS = ("sop_class", "transfer_syntax", "size")
+ALL = [when for when, _, _ in CASES]
+EVERY_WORD = "routes:\n" + "".join(
+    f"- name: route {n}\n  send_to: there\n  when:\n{indent(when, '    ')}\n"
+    for n, when in enumerate(ALL)
+)
+TABLE = rules_of_texts({"10.yaml": EVERY_WORD})
+ASKED = sorted({name for _, given, _ in CASES for name in given if "." not in name})
+TEXTS = st.one_of(
+    st.text(max_size=12),
+    st.sampled_from([value for _, given, _ in CASES for value in given.values()]),
+    st.from_regex(r"[0-9]{0,8}([.+-][0-9]{0,6})?", fullmatch=True),
+)
+
+
+@given(
+    attributes=st.dictionaries(
+        st.sampled_from([name for name in ASKED if name not in ("received", *FILE_FACTS)]), TEXTS
+    ),
+    source=st.text(max_size=20),
+    received=st.datetimes(timezones=st.timezones()),
+)
+@settings(max_examples=60, deadline=None)
+def test_every_condition_has_an_answer_whatever_an_object_holds(
+    attributes: dict[str, str | tuple[str, ...]],
+    source: str,
+    received: datetime,
+    facts_of: Callable[[Given], Facts],
+) -> None:
+    sender = {"source.address": source, "source.calling_ae_title": source}
+    facts = replace(facts_of({**attributes, **sender}), received=received)
+    verdict = match(TABLE, facts)
+    explained = explain(TABLE, facts)
+    assert explained.routes == verdict.routes
+    assert all((step.failure is None) is step.matched for step in explained.trail)

@@ -1,9 +1,13 @@
 """Edits as they are typed become models; what could not work is refused at once."""
 
+from pathlib import Path
+
 import pytest
 
 from rules.documents import DocumentError, Section, parse_document
 from rules.edits_schema import Edit, Replace, Set, edits_key
+from rules.loading import rules_of_texts
+from rules.resources import StandIns
 from rules.tags import parse_path
 from rules.templates import parse_template
 
@@ -144,3 +148,26 @@ def test_the_key_of_edits_is_the_same_in_every_process() -> None:
     assert edits_key((), record=True) == ""
     # A changed key derives objects anew for deliveries under way: only on purpose.
     assert edits_key(read("prefix: {PatientID: EH-}"), record=True) == "afbfe1adb1aa174d"
+
+
+def test_the_key_of_edits_depends_on_tables_and_secrets(tmp_path: Path) -> None:
+    edits = "[{lookup: {tag: PatientID, table: t.csv}}, {hash: {tag: StudyID, key: a}}]"
+    text = f"routes: [{{name: it, send_to: there, edits: {edits}}}]"
+
+    def key(table: str, secret: str | None) -> str:
+        (tmp_path / "t.csv").write_text(table)
+        keys = None if secret is None else {"a": secret}
+        loaded = rules_of_texts({"10.yaml": text}, keys=keys, folder=tmp_path)
+        return loaded.routes[0].dispatch.edits_key
+
+    every = [key("a,b\n1,2\n", "x"), key("a,b\n1,3\n", "x"), key("a,b\n1,2\n", "y")]
+    every.append(key("a,b\n1,2\n", None))
+    assert len(set(every)) == 4
+    assert key("a,b\n1,2\n", "x") == every[0]
+
+
+def test_stand_ins_are_for_any_name_and_say_so() -> None:
+    text = "routes: [{name: it, send_to: there, edits: [{new_uid: {key: any}}]}]"
+    assert rules_of_texts({"10.yaml": text}, keys=StandIns()).routes
+    assert StandIns()["any"].startswith("not secret")
+    assert list(StandIns()) == []
