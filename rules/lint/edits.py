@@ -29,7 +29,10 @@ IDENTITY = {
     "SeriesInstanceUID": "the objects of all series would be in one",
     "StudyInstanceUID": "the objects of all patients would be in one study",
 }
-ALWAYS = frozenset({*IDENTITY, "SOPClassUID"})
+ALWAYS = frozenset(
+    {*IDENTITY, "SOPClassUID", "Modality", "PatientID", "PatientName", "StudyDate", "StudyTime"}
+)
+"""What every object has to have, and practically every one has (PS3.3 A.1.3, types 1 and 2)."""
 
 
 def of_edits(route: CompiledRoute) -> Iterator[Finding]:

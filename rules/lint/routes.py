@@ -10,6 +10,7 @@ from rules.lint.findings import Finding, SiteNames, at
 from rules.lint.wanted import Wanted, as_texts, reached, wanted
 from rules.problems import suggest
 from rules.routes import CompiledRoute
+from rules.send_to import named
 
 
 def unreachable(routes: Sequence[CompiledRoute]) -> Iterator[Finding]:
@@ -84,7 +85,7 @@ def _folded(name: str) -> str:
 
 def sent_twice(routes: Sequence[CompiledRoute]) -> Iterator[Finding]:
     for route in routes:
-        names = [name for name in route.route.send_to if isinstance(name, str)]
+        names = [name for one in route.route.send_to for _, name in named(one)]
         for name in sorted({name for name in names if names.count(name) > 1}):
             message = f"{name} is there more than once; it is sent once"
             yield at(route, ("send_to",), "repeated-value", message, fix="Take one out")

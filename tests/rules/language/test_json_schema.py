@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[3]
 FILES = sorted((ROOT / "examples").glob("*/rules/*.yaml"))
 BLOCKS = [
     block
-    for page in ("rules.md",)
+    for page in ("rules.md", "cookbook.md")
     for block in re.findall(
         r"^```yaml\n(.*?)^```",
         (ROOT / "docs" / page).read_text(encoding="utf-8"),
