@@ -14,7 +14,7 @@ from typer.main import get_command
 #: The commands in reading order; the sentence is what `dicom-router --help` shows of each.
 COMMANDS = {
     "config": "Check a site's file, or write the JSON Schema of one.",
-    "rules": "Check rules, run their tests, explain what they do with an object.",
+    "rules": "Check, test and explain rules; compare them, put them in force, roll them back.",
     "db": "Bring the ledger's schema up to date, or check that it is.",
     "queue": "What is owed to which destination, and since when; what to do about it.",
     "broker": "How full the broker's queues are, and the tickets that nobody could do.",

@@ -261,7 +261,9 @@ class Routing:
         known_as = identifiers(header.data_set)
         verdict = match(scene.table, header.facts, scene.down)
         if self._observer is not None:
-            self._observer.decided(stored.id, header.facts, verdict, scene.table.version)
+            self._observer.decided(
+                stored.id, header.facts, verdict, version=scene.table.version, down=scene.down
+            )
         if verdict.unrouted:
             return self._unrouted(stored, scene.table, known_as)
         made = _Made()

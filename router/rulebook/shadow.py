@@ -15,6 +15,7 @@ from router import metrics
 from router.ledger import Ledger, LedgerError, shadows
 from router.ledger.shadows import KEPT, Difference
 from router.logs import get_logger
+from rules.choosing import Down
 from rules.comparing import difference
 from rules.encoded import MalformedDataSet
 from rules.facts import Facts
@@ -44,13 +45,15 @@ class Shadow:
         self._mutex = threading.Lock()
         self._noted: dict[tuple[str, str], _Noted] = {}
 
-    def decided(self, object_id: str, facts: Facts, verdict: Verdict, version: str) -> None:
+    def decided(
+        self, object_id: str, facts: Facts, verdict: Verdict, *, version: str, down: Down
+    ) -> None:
         """Decide on the object, too, and note what is different."""
         table = self._table()
         if table is None:
             return
         try:
-            found = difference(verdict, match(table, facts))
+            found = difference(verdict, match(table, facts, down))
         except MalformedDataSet:
             kind, detail = UNREADABLE, "the shadow meets what is damaged in the header"
         else:

@@ -7,7 +7,7 @@ from router.cli.rules import checking, describing, diffing, explaining, shadowin
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
-    help="Check rules, run their tests, explain what they do with an object.",
+    help="Check, test and explain rules; compare them, put them in force, roll them back.",
 )
 
 app.command("check")(checking.check)

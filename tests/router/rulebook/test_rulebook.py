@@ -10,6 +10,8 @@ from router.config import Site, load_site
 from router.ledger import Ledger, destinations, versions
 from router.rulebook import Rulebook
 from rules.documents import DocumentError
+from rules.facts import Facts, FileFacts, MappingAttributes, SourceFacts
+from rules.routes import match
 
 SITE = """\
 listeners: [{name: main, ae_title: ROUTER}]
@@ -200,6 +202,39 @@ def test_a_rollback_outlasts_a_restart_and_ends_with_the_next_change(stand: Stan
     assert routes(book) == ["two"]
     assert metrics.RULES_ROLLED_BACK._value.get() == 0
     assert stand.sources() == ["files", "rollback", "files", "files"]
+
+
+TABLE = "routes: [{name: listed, send_to: pacs, when: {PatientID: {in_file: ids.txt}}}]\n"
+
+
+def listed(book: Rulebook, patient_id: str) -> bool:
+    attributes = MappingAttributes({"PatientID": patient_id})
+    source = SourceFacts(calling_ae_title="", called_ae_title="", address="", listener="")
+    file = FileFacts(sop_class_uid="", transfer_syntax_uid="", size=0)
+    return not match(book.table(), Facts(attributes=attributes, source=source, file=file)).unrouted
+
+
+def test_a_list_that_changed_is_read_again_and_does_not_end_a_rollback(stand: Stand):
+    ids = stand.rules_file.parent / "ids.txt"
+    ids.write_text("1\n")
+    stand.rules_file.write_text(TABLE)
+    book = stand.opened()
+    first = book.table().version
+    ids.write_text("1\n2\n")
+    settle(book)
+    assert listed(book, "2")
+    assert book.table().version != first
+    stand.rules_file.write_text(TWO)
+    settle(book)
+    stand.rules_file.write_text(TABLE)
+    settle(book)
+    stand.roll_back(first)
+    book.look()
+    ids.write_text("1\n2\n3\n")
+    settle(book)
+    assert listed(book, "3")
+    assert book.table().version == first
+    assert stand.sources()[0] == "rollback"
 
 
 def test_a_site_must_fit_the_rules_that_were_rolled_back_to(stand: Stand):

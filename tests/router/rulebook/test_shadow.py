@@ -51,7 +51,7 @@ def test_differences_are_counted_and_kept(ledger: Ledger):
     shadow = Shadow(lambda: after, ledger)
     for number, modality in enumerate(("CT", "CT", "MR", "US", "XA", "PX")):
         seen = facts(modality)
-        shadow.decided(f"{number:032x}", seen, match(before, seen), before.version)
+        shadow.decided(f"{number:032x}", seen, match(before, seen), version=before.version, down={})
     shadow.batch_recorded()
     shadow.batch_recorded()
     with ledger.read() as connection:
@@ -67,9 +67,22 @@ def test_differences_are_counted_and_kept(ledger: Ledger):
     assert not any("4711" in case.detail or "Secret" in case.detail for case in cases)
 
 
+def test_a_group_turns_to_the_same_member_for_both(ledger: Ledger):
+    one = table("routes: [{name: a, send_to: {failover: [x, y]}}]")
+    other = table("routes: [{name: b, send_to: {failover: [x, y]}}]")
+    down = {"x": 3600.0}
+    shadow = Shadow(lambda: other, ledger)
+    verdict = match(one, facts("CT"), down)
+    assert verdict.destinations == ("y",)
+    shadow.decided("0" * 32, facts("CT"), verdict, version="v", down=down)
+    shadow.batch_recorded()
+    with ledger.read() as connection:
+        assert shadows.comparisons(connection)[0].counts == {"same": 1}
+
+
 def test_without_a_shadow_nothing_is_noted(ledger: Ledger):
     shadow = Shadow(lambda: None, ledger)
-    shadow.decided("0" * 32, facts("CT"), match(table(IN_FORCE), facts("CT")), "v")
+    shadow.decided("0" * 32, facts("CT"), match(table(IN_FORCE), facts("CT")), version="v", down={})
     shadow.batch_recorded()
     with ledger.read() as connection:
         assert shadows.comparisons(connection) == []
@@ -78,6 +91,6 @@ def test_without_a_shadow_nothing_is_noted(ledger: Ledger):
 def test_a_ledger_that_is_away_stops_nobody(ledger: Ledger, tmp_path: Path):
     away = Ledger("postgresql+psycopg://nobody@127.0.0.1:1/nothing")
     shadow = Shadow(lambda: table(NEXT), away)
-    shadow.decided("0" * 32, facts("US"), match(table(IN_FORCE), facts("US")), "v")
+    shadow.decided("0" * 32, facts("US"), match(table(IN_FORCE), facts("US")), version="v", down={})
     shadow.batch_recorded()
     away.dispose()
