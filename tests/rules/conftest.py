@@ -120,7 +120,7 @@ def joined(pieces: tuple[Piece, ...], data_set: EncodedDataSet) -> bytes:
 def made(sample: Sample, data_set: pydicom.Dataset) -> Sample:
     """The sample with another data set, written by pydicom."""
     file = io.BytesIO()
-    data_set.file_meta.TransferSyntaxUID = sample.syntax
+    data_set.file_meta.TransferSyntaxUID = pydicom.uid.UID(sample.syntax)
     pydicom.dcmwrite(file, data_set, enforce_file_format=True)
     content = file.getvalue()
     length = int.from_bytes(content[140:144], "little")

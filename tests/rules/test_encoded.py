@@ -14,7 +14,8 @@ from pydicom.multival import MultiValue
 
 from rules.charsets import CharacterSet
 from rules.edits import EditFailed, apply_edits
-from rules.edits_schema import Edit, Prefix, Remove, Set
+from rules.edits_schema import Edit, Prefix, Set
+from rules.edits_structure import Remove
 from rules.encoded import EncodedDataSet, MalformedDataSet, charset_of
 from rules.encoded_forms import DEFLATED, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE
 from rules.encoded_level import NESTING_LIMIT, Level
