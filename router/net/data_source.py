@@ -86,8 +86,9 @@ class BlockReader:
         self._scratch_taken = False
 
     def overwrites(self) -> bool:
-        """Whether the next block takes the place of one handed out since `reuse`."""
-        return self._scratch_taken and isinstance(self._pieces[-1], FileSlice)
+        """Whether the next block takes the place of one handed out since `reuse`; blocks of a
+        stream count as if they did, so that they are not gathered."""
+        return self._scratch_taken and isinstance(self._pieces[-1], FileSlice | Stream | _Flow)
 
     def reuse(self) -> None:
         """Nothing handed out so far is needed any more."""
@@ -117,6 +118,7 @@ class BlockReader:
             raise DataSourceFailed(f"the object cannot be read: {error.strerror}") from error
         if not 0 < len(block) <= flow.length:
             raise DataSourceFailed("the object has another length than it had")
+        self._scratch_taken = True
         flow.length -= len(block)
         if flow.length:
             self._pieces.append(flow)

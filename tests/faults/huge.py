@@ -40,15 +40,15 @@ class Huge:
 
 
 @contextmanager
-def huge_object() -> Iterator[Huge]:
-    """The object, for as long as the file is open."""
+def huge_object(pixels: int = PIXELS) -> Iterator[Huge]:
+    """The object, for as long as the file is open. `pixels`: bytes, whole MiB."""
     uid = generate_uid()
     with tempfile.TemporaryFile() as file:
-        os.ftruncate(file.fileno(), PIXELS)
-        yield Huge(uid, _header(uid), FileSlice(file.fileno(), 0, PIXELS))
+        os.ftruncate(file.fileno(), pixels)
+        yield Huge(uid, _header(uid, pixels), FileSlice(file.fileno(), 0, pixels))
 
 
-def _header(uid: str) -> bytes:
+def _header(uid: str, pixels: int) -> bytes:
     data_set = Dataset()
     data_set.SOPClassUID = CTImageStorage
     data_set.SOPInstanceUID = uid
@@ -56,7 +56,7 @@ def _header(uid: str) -> bytes:
     data_set.PatientID = "0815"
     data_set.StudyInstanceUID = generate_uid()
     data_set.SeriesInstanceUID = generate_uid()
-    data_set.NumberOfFrames = PIXELS // (512 * 512 * 2)
+    data_set.NumberOfFrames = pixels // (512 * 512 * 2)
     data_set.Rows = data_set.Columns = 512
     data_set.SamplesPerPixel = 1
     data_set.BitsAllocated = data_set.BitsStored = 16
@@ -64,4 +64,4 @@ def _header(uid: str) -> bytes:
     pydicom.dcmwrite(
         encoded, data_set, implicit_vr=False, little_endian=True, enforce_file_format=False
     )
-    return encoded.getvalue() + struct.pack("<HH2sHI", 0x7FE0, 0x0010, b"OW", 0, PIXELS)
+    return encoded.getvalue() + struct.pack("<HH2sHI", 0x7FE0, 0x0010, b"OW", 0, pixels)

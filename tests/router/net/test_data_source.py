@@ -1,6 +1,7 @@
 """Data sets from memory and files, in blocks."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from router.net.data_source import (
     BlockReader,
     DataSource,
     FileSlice,
+    Stream,
     even,
     length_of,
     longest_block,
@@ -85,3 +87,49 @@ def test_a_file_that_cannot_be_read_is_our_own_fault(fd, tmp_path):
             read(FileSlice(folder, 0, 10), 64)
     finally:
         os.close(folder)
+
+
+def stream(*blocks: bytes, length: int | None = None, error: OSError | None = None) -> Stream:
+    def begin() -> Iterator[bytes]:
+        yield from blocks
+        if error is not None:
+            raise error
+
+    return Stream(sum(map(len, blocks)) if length is None else length, begin)
+
+
+def test_a_stream_is_handed_out_block_by_block_each_time_it_is_read():
+    source = (b"head", stream(b"abc", b"de"), b"tail")
+    assert length_of(source) == 13
+    for _ in range(2):
+        reader = BlockReader(source, bytearray(0))
+        blocks = [bytes(reader.next_block()) for _ in range(4)]
+        assert blocks == [b"head", b"abc", b"de", b"tail"]
+
+
+def test_blocks_of_a_stream_are_not_gathered():
+    reader = BlockReader((b"head", stream(b"abc", b"de", b"f")), bytearray(0))
+    handed_out = []
+    for _ in range(4):
+        handed_out.append(reader.overwrites())
+        reader.next_block()
+    assert handed_out == [False, False, True, True]
+    reader = BlockReader(stream(b"abc", b"de"), bytearray(0))
+    reader.next_block()
+    reader.reuse()
+    assert not reader.overwrites()
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        (stream(b"abc", error=OSError(5, "gone"), length=4), "gone"),
+        (stream(b"abc", length=4), "another length"),
+        (stream(b"abc", b"de", length=4), "another length"),
+    ],
+)
+def test_a_stream_that_ends_otherwise_than_it_should_is_told(source: Stream, words: str):
+    reader = BlockReader(source, bytearray(0))
+    reader.next_block()
+    with pytest.raises(DataSourceFailed, match=words):
+        reader.next_block()
