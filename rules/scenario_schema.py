@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from rules.documents import Section
+from rules.problems import Mistake, suggest
 from rules.schema import Priority
+from rules.uids import NAMES, uid_named
 
 
 def _several(value: object) -> object:
@@ -20,21 +22,31 @@ def _yes_or_reason(value: object) -> object:
     return {"true": True, "yes": True, "false": False, "no": False}.get(str(value), value)
 
 
+def _syntax(value: str) -> str:
+    uid = uid_named(value, "Transfer Syntax")
+    if uid is None:
+        near = suggest(value, NAMES)
+        raise Mistake(f"{value!r} is not a transfer syntax: write its name or UID", suggestion=near)
+    return uid
+
+
 Words = Annotated[tuple[str, ...], BeforeValidator(_several)]
 Given = Annotated[Mapping[str, str | tuple[str, ...] | None], Field(default_factory=dict)]
 
 
 class Arrival(Section):
-    """What an object is like when it arrives: values, and attributes that are not there."""
+    """What an object is like when it arrives: values, attributes that are not there, and the UID
+    of the transfer syntax that the edits bring it into."""
 
     edited: Given
     removed: Words = ()
+    transfer_syntax: Annotated[str, AfterValidator(_syntax)] | None = None
 
 
 class Expectation(Arrival):
-    """What the rules must do with the object. What is left out is not looked at; `edited` and
-    `removed` hold at every destination, those under `at` at one. `held` is true, or a part of the
-    reason."""
+    """What the rules must do with the object. What is left out is not looked at; what an Arrival
+    has holds at every destination, what stands under `at` at one. `held` is true, or a part of
+    the reason."""
 
     send_to: Words | None = None
     routes: Words | None = None

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from rules.coverage import Coverage
 from rules.documents import Document, DocumentError, Mistake, Problem, load_document
 from rules.edits import EditFailed, apply_edits
+from rules.edits_pixels import TransferSyntax
 from rules.encoded import EncodedDataSet, MalformedDataSet, Slice
 from rules.facts import Facts, FileFacts, GroupFacts, SourceFacts
 from rules.kinds import kind_of_vr
@@ -287,6 +288,9 @@ def _differences(expect: Expectation, verdict: Verdict, data_set: EncodedDataSet
             arrivals = [expect, *([expect.at[destination]] if destination in expect.at else [])]
             for arrival in arrivals:
                 told += [f"at {destination}: {line}" for line in _arrival(arrival, arrived)]
+                told += [
+                    f"at {destination}: {line}" for line in _syntax(arrival, dispatch, data_set)
+                ]
     return told + _held(expect.held, failures)
 
 
@@ -324,6 +328,15 @@ def _arrival(arrival: Arrival, arrived: EncodedDataSet) -> list[str]:
         if found is not None:
             told.append(f"{name}: expected to be removed, got {_value(found)}")
     return told
+
+
+def _syntax(arrival: Arrival, dispatch: Dispatch, data_set: EncodedDataSet) -> list[str]:
+    """The last edit of the syntax decides, else it is the object's own."""
+    asked = [edit.transcoding.to for edit in dispatch.edits if isinstance(edit, TransferSyntax)]
+    found = asked[-1] if asked else data_set.transfer_syntax_uid
+    if arrival.transfer_syntax in (None, found):
+        return []
+    return [f"transfer_syntax: expected {arrival.transfer_syntax}, got {found}"]
 
 
 def _same(vr: str | None, expected: tuple[str, ...] | None, found: tuple[str, ...] | None) -> bool:

@@ -70,6 +70,7 @@ EXPECT_WORDS = {
     "unrouted": "true: no route must match.",
     "edited": "Values as they arrive at every destination.",
     "removed": "Attributes that arrive nowhere.",
-    "at": "By destination: edited and removed there alone.",
+    "transfer_syntax": "What it arrives in at every destination: a UID or a name.",
+    "at": "By destination: edited, removed and transfer_syntax there alone.",
     "held": "true: an edit must fail; or a part of the reason.",
 }

@@ -141,6 +141,22 @@ def test_the_time_can_be_given(table_of: TableOf, tmp_path: Path) -> None:
         assert differences(table, tmp_path, f"received: {moment}", f"send_to: {places}") == []
 
 
+def test_the_transfer_syntax_can_be_expected(table_of: TableOf, tmp_path: Path) -> None:
+    routes = """
+    routes:
+      - name: small
+        send_to: pacs
+        edits: [{transfer_syntax: ExplicitVRLittleEndian}, {transfer_syntax: RLELossless}]
+      - {name: as it came, send_to: ai}
+    """
+    both = "{pacs: {transfer_syntax: RLE Lossless}, ai: {transfer_syntax: 1.2.840.10008.1.2.1}}"
+    assert differences(table_of(routes), tmp_path, "Modality: CT", f"at: {both}") == []
+    wrong = differences(table_of(routes), tmp_path, "Modality: CT", "transfer_syntax: RLELossless")
+    assert wrong == [
+        "at ai: transfer_syntax: expected 1.2.840.10008.1.2.5, got 1.2.840.10008.1.2.1"
+    ]
+
+
 def test_a_destination_can_be_down(table_of: TableOf, tmp_path: Path) -> None:
     table = table_of("routes: [{name: it, send_to: {failover: [one, two]}}]")
     text = "tests: [{{name: a, down: {}, expect: {{send_to: [{}]}}}}]"
