@@ -133,14 +133,13 @@ class _Process:
         self._timeout = settings.timeout
         self.frames = 0
         command = [sys.executable, "-P", "-m", "router.transcoding.child"]
-        # Helper threads of numpy's would count against the memory limit, and help nobody.
         self._process = subprocess.Popen(
             [*command, str(settings.memory), str(settings.timeout)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             bufsize=0,
-            env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+            env=_environment(),
         )
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -224,6 +223,16 @@ class _Process:
         except subprocess.TimeoutExpired:
             return _Broken("nonsense")
         return _Broken(_ENDS.get(code, "crash"))
+
+
+def _environment() -> dict[str, str]:
+    """What Python needs to start, and no secret that the router got through its environment."""
+    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    # Helper threads of numpy's would count against the memory limit, and help nobody.
+    return {**kept, "OPENBLAS_NUM_THREADS": "1"}
+
+
+_KEPT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PYTHONPATH", "PYTHONHOME", "TMPDIR")
 
 
 def _waiting(fd: int, event: int, deadline: float) -> Callable[[], None]:

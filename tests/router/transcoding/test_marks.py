@@ -1,12 +1,24 @@
 """What the header says afterwards: of loss above all, and of colours, planes and frames."""
 
+import struct
+import tracemalloc
+from mmap import ACCESS_READ, mmap
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from router.transcoding.errors import CannotTranscode
+from router.transcoding.marks import Result, mark
+from router.transcoding.parts import blocks_of
 from router.transcoding.plan import Blackening, Plan
+from router.transcoding.skeleton import skeleton
 from router.transcoding.transcoder import Transcoder
 from router.transcoding.work import Loss
+from rules.draft import Draft
+from rules.edits import Edited
+from rules.encoded import EncodedDataSet, Slice
+from rules.encoded_forms import form_of
 from tests.router.transcoding.material import (
     BIG,
     DEFLATED,
@@ -177,6 +189,59 @@ def test_an_offset_table_names_each_frame(transcoder: Transcoder):
     table, fragments = _items(left.PixelData)
     assert len(table) == len(fragments) == 5
     assert list(table) == [sum(8 + len(one) for one in fragments[:n]) for n in range(5)]
+
+
+def test_offsets_beyond_32_bits_go_into_the_extended_table():
+    header = EncodedDataSet.read(picture(GREY).data, EXPLICIT)
+    header.root.complete()
+    draft = Draft(header, header.root, header.charset)
+    offsets, lengths = (0, 1 << 31, 1 << 33), (7, 8, 9)
+    result = Result(
+        source=EXPLICIT,
+        target=RLE,
+        photometric="MONOCHROME2",
+        interleaved=False,
+        was_lossy=False,
+        native=1,
+        before=1,
+        after=1,
+        lengths=lengths,
+        offsets=offsets,
+    )
+    assert mark(draft, result, None) is None
+    parts = skeleton(draft, form_of(RLE))
+    left = Encoded(parts.before, EXPLICIT).read()
+    assert left.ExtendedOffsetTable == np.array(offsets, "<u8").tobytes()
+    assert left.ExtendedOffsetTableLengths == np.array(lengths, "<u8").tobytes()
+
+
+def test_memory_does_not_grow_with_the_number_of_frames(transcoder: Transcoder, tmp_path: Path):
+    frame = gradient(512, 1024)
+    few = picture(np.stack([frame, frame])).data
+    at = few.index(b"\xe0\x7f\x10\x00OW") + 8
+    frames = 150
+    head = few[:at].replace(b"IS\x02\x002 ", b"IS\x04\x00150 ") + struct.pack("<L", frames << 20)
+    with (tmp_path / "many").open("wb") as new:
+        new.write(head)
+        for _ in range(frames):
+            new.write(frame.tobytes())
+    with (tmp_path / "many").open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as all_:
+        data_set = EncodedDataSet.read(all_, EXPLICIT)
+        edited = Edited(
+            pieces=(Slice(0, len(all_)),),
+            sop_class_uid=SECONDARY_CAPTURE,
+            sop_instance_uid="1.2.3.4",
+            transfer_syntax_uid=EXPLICIT,
+            changed=(),
+        )
+        tracemalloc.start()
+        try:
+            with transcoder.planned(data_set, edited, Plan(target=RLE)) as done:
+                assert sum(map(len, blocks_of(done.source, done.parts))) > 50 << 20
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert peak < 16 << 20
 
 
 def test_signatures_and_the_length_of_the_group_do_not_survive(transcoder: Transcoder):

@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -82,6 +83,17 @@ def test_a_process_is_kept_for_the_next_frame_and_ended_with_the_others(made):
     assert processes.process_ids() == []
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def test_secrets_of_the_router_are_not_theirs(made, monkeypatch):
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "not for codecs")
+    processes = made(processes=1)
+    small(processes)
+    (pid,) = processes.process_ids()
+    names = {pair.split(b"=")[0] for pair in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")}
+    assert b"OPENBLAS_NUM_THREADS" in names
+    assert b"AWS_SECRET_ACCESS_KEY" not in names
+    assert b"HOME" not in names
 
 
 def test_a_process_that_was_killed_is_replaced_and_nobody_notices(made):
