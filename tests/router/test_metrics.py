@@ -6,7 +6,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from router import metrics
 
 ALL = [item for item in vars(metrics).values() if isinstance(item, Counter | Gauge | Histogram)]
-LABELS = {"listener", "destination", "outcome", "state", "queue", "task"}
+LABELS = {"listener", "destination", "outcome", "state", "queue", "task", "operation"}
 
 
 @pytest.mark.parametrize("metric", ALL, ids=lambda metric: metric.describe()[0].name)
