@@ -100,6 +100,10 @@ HISTORIES_ENDED = Counter(
     "dicom_router_histories_ended_total",
     "Objects whose rows were dropped after the time that the history is kept.",
 )
+BUNDLES_OPEN = Gauge("dicom_router_bundles_open", "Bundles that wait for more objects.")
+BUNDLES_CLOSED = Counter(
+    "dicom_router_bundles_closed_total", "Bundles closed and routed, by why they were.", ["outcome"]
+)
 DELIVERIES = Counter(
     "dicom_router_deliveries_total",
     "Attempts to deliver, by outcome.",

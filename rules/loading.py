@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -17,6 +18,8 @@ from rules.documents import Document, DocumentError, Problem, parse_document
 from rules.documents import load_document as load
 from rules.edits_schema import edits_key
 from rules.flow_schema import windows_of
+from rules.grouping import without_group_facts
+from rules.matching import Holds
 from rules.problems import Mistake, one_of_each
 from rules.resources import Resources
 from rules.routes import CompiledRoute, RouteTable
@@ -93,7 +96,9 @@ def _table(
     for document in documents:
         for index, route in _routes(document, problems, resources):
             mistakes: list[Mistake] = []
-            compiler = Compiler(slots, mistakes, resources.tables)
+            compiler = Compiler(
+                slots, mistakes, resources.tables, in_group=route.wait_for is not None
+            )
             sent = compile_targets(route, resources.tables, destinations)
             one = _compile(document, index, route, compiler, sent)
             _check_names(document, index, route, compiled, problems)
@@ -171,6 +176,7 @@ def _compile(
             record=route.record,
             priority=route.priority,
             between=None if between is None else between.text,
+            wait_for=route.wait_for,
         ),
         file=document.file,
         line=place.line,
@@ -178,7 +184,16 @@ def _compile(
         index=index,
         targets=tuple(sent.targets) if sent.chooses else (),
         reaches=tuple(dict.fromkeys(sent.reaches)),
+        arrival=_arrival(route, compiler),
     )
+
+
+def _arrival(route: Route, compiler: Compiler) -> tuple[Holds, ...] | None:
+    """The conditions that are asked before a bundle is closed: those on no group fact."""
+    if route.wait_for is None:
+        return None
+    quietly = replace(compiler, mistakes=[])  # its mistakes are told of the whole
+    return tuple(check.holds for check in quietly.when(without_group_facts(route.when)))
 
 
 def _check_names(

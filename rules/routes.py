@@ -25,7 +25,8 @@ class CompiledRoute:
     """A route with its conditions as closures; `file` and `line` say where it was written, and
     `document` and `index` where each of its keys was. `targets` stands where groups choose among
     destinations: then `dispatch` is what is the same for all objects. `reaches`: every
-    destination that may get something."""
+    destination that may get something. `arrival`: of a route that waits, the conditions that can
+    be asked before the rest of the study is there."""
 
     route: Route
     checks: tuple[Check, ...]
@@ -37,6 +38,7 @@ class CompiledRoute:
     index: int
     targets: tuple[str | Choose, ...] = ()
     reaches: tuple[str, ...] = ()
+    arrival: tuple[Holds, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,12 +57,21 @@ class RouteTable:
     files: tuple[Path, ...] = ()
 
 
-def match(table: RouteTable, facts: Facts, down: Down = NOBODY_DOWN) -> Verdict:
-    """Decide for one object. `down`: which destinations are, for how many seconds."""
+def match(
+    table: RouteTable, facts: Facts, down: Down = NOBODY_DOWN, *, arriving: bool = False
+) -> Verdict:
+    """Decide for one object. `down`: which destinations are, for how many seconds.
+
+    `arriving`: what else belongs to the object's study is not known yet, and routes that wait for
+    it are matched by their other conditions; `decide_alone` is asked when all is there.
+    """
     view = View(table.slots, facts)
     matched: list[CompiledRoute] = []
     for compiled in table.routes:
-        for holds in compiled.conditions:
+        conditions = compiled.conditions
+        if arriving and compiled.arrival is not None:
+            conditions = compiled.arrival
+        for holds in conditions:
             if not holds(view):
                 break
         else:
@@ -71,6 +82,20 @@ def match(table: RouteTable, facts: Facts, down: Down = NOBODY_DOWN) -> Verdict:
         dispatches=_dispatches(matched, facts, down),
         routes=tuple(one.route.name for one in matched),
     )
+
+
+def decide_alone(
+    table: RouteTable, route: str, facts: Facts, down: Down = NOBODY_DOWN
+) -> Dispatch | None:
+    """What one route sends of an object whose group is known; None when it does not match.
+    KeyError: there is no such route (any more)."""
+    compiled = next((one for one in table.routes if one.route.name == route), None)
+    if compiled is None:
+        raise KeyError(route)
+    view = View(table.slots, facts)
+    if all(holds(view) for holds in compiled.conditions):
+        return _dispatch(compiled, facts, down)
+    return None
 
 
 def explain(table: RouteTable, facts: Facts, down: Down = NOBODY_DOWN) -> Verdict:

@@ -12,7 +12,7 @@ from pydantic import Field
 from rules.conditions_schema import When
 from rules.documents import Section
 from rules.edits_schema import Edit
-from rules.flow_schema import Betweens
+from rules.flow_schema import Betweens, WaitFor
 from rules.send_to import Targets, named
 
 Priority: TypeAlias = Literal["stat", "high", "routine", "low"]
@@ -27,6 +27,7 @@ class Route(Section):
     record: bool = True
     send_to: Targets
     priority: Priority = "routine"
+    wait_for: WaitFor | None = None
     between: Betweens | None = None
     stop: bool = False
     disabled: bool = False

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from rules.choosing import Choice
 from rules.edits_schema import Edit
+from rules.flow_schema import WaitFor
 from rules.schema import Priority
 
 
@@ -14,7 +15,7 @@ class Dispatch:
     """What one route sends. Dispatches with the same `edits_key` share one edited object; an
     empty key means the object as it came. `record`: note the edits in the object itself.
     `choices`: how groups came to their destinations. `between`: when these may be sent
-    (`rules.windows`), at any time without it."""
+    (`rules.windows`), at any time without it. `wait_for`: what is waited for before that."""
 
     route: str
     destinations: tuple[str, ...]
@@ -24,6 +25,7 @@ class Dispatch:
     priority: Priority
     choices: tuple[Choice, ...] = ()
     between: str | None = None
+    wait_for: WaitFor | None = None
 
     @property
     def failures(self) -> tuple[Choice, ...]:

@@ -15,12 +15,13 @@ from pathlib import Path
 
 from router import metrics
 from router.broker import Broker
+from router.conduct.bundling import close_bundles, drop_old_bundles, ring_left_behind
 from router.conduct.gauges import measure
 from router.conduct.history import end_history
 from router.conduct.moving import move_deliveries
 from router.conduct.retention import forget
 from router.conduct.strays import Strays
-from router.conduct.sweep import sweep, sweep_orphans
+from router.conduct.sweep import sweep, sweep_idle, sweep_orphans
 from router.config import Site
 from router.egress.pool import Pool
 from router.ingress.recovery import read_spooled
@@ -135,6 +136,14 @@ def duties_of_the_leader(parts: Parts) -> list[Duty]:
     return [
         Duty(name="sweep", every=1.0, act=partial(sweep, ledger, broker)),
         Duty(name="orphans", every=10.0, act=partial(sweep_orphans, ledger, broker)),
+        Duty(
+            name="idle",
+            every=2.0,
+            act=lambda: sweep_idle(ledger, broker, site().destination_names),
+        ),
+        Duty(name="bundles", every=1.0, act=partial(close_bundles, ledger, broker)),
+        Duty(name="left_behind", every=10.0, act=partial(ring_left_behind, ledger, broker)),
+        Duty(name="old_bundles", every=60.0, act=partial(drop_old_bundles, ledger)),
         Duty(name="move", every=2.0, act=partial(move_deliveries, ledger, broker)),
         Duty(name="measure", every=10.0, act=lambda: measure(ledger, site())),
         Duty(name="end_history", every=10.0, act=lambda: _end_history(ledger, site())),

@@ -17,6 +17,7 @@ COMMANDS = {
     "rules": "Check, test and explain rules; compare them, put them in force, roll them back.",
     "db": "Bring the ledger's schema up to date, or check that it is.",
     "queue": "What is owed to which destination, and since when; what to do about it.",
+    "bundles": "Studies and series that routes wait for; close them by hand.",
     "broker": "How full the broker's queues are, and the tickets that nobody could do.",
     "trace": "Everything known about an object: received, routed, edited, tried, delivered.",
     "echo": "Ask a destination whether it answers (C-ECHO).",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from router import metrics
 from router.config import Site
 from router.ledger import DeliveryState, Ledger, ObjectState, destinations, queries
+from router.ledger.bundle_views import open_counts
 
 _SHOWN = (
     DeliveryState.WAITING,
@@ -26,6 +27,8 @@ def measure(ledger: Ledger, site: Site) -> None:
         depths = {(depth.destination, depth.state): depth for depth in queries.depths(connection)}
         health = {one.name: one for one in destinations.all_health(connection)}
         counts = queries.object_counts(connection)
+        open_bundles, _ = open_counts(connection)
+    metrics.BUNDLES_OPEN.set(open_bundles)
     for pending in _PENDING:
         metrics.UNFINISHED_OBJECTS.labels(pending.value).set(counts.get(pending, 0))
     for name in site.destination_names:
@@ -40,6 +43,7 @@ def measure(ledger: Ledger, site: Site) -> None:
 
 def unmeasure() -> None:
     """Show nothing of what `measure` read: another process leads, and old figures would be lies."""
+    metrics.BUNDLES_OPEN.set(0)
     for gauge in (
         metrics.UNFINISHED_OBJECTS,
         metrics.DESTINATION_UP,

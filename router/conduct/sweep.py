@@ -6,6 +6,8 @@ a dead destination cost it nothing.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from router import tickets
 from router.broker import Broker, QueueFull
 from router.ledger import Ledger, deliveries, destinations, objects
@@ -35,6 +37,16 @@ def sweep(ledger: Ledger, broker: Broker) -> None:
             broker.publish(EgressTicket(destination=name))
         except QueueFull:
             continue  # its lane is full of bells, which ring for it too; another lane may not be
+
+
+def sweep_idle(ledger: Ledger, broker: Broker, names: Collection[str]) -> None:
+    """Ring for those of these destinations that are down and have nothing to do: whether they are
+    back is then found out without an object. Raises as `sweep` does."""
+    with ledger.read() as connection:
+        idle = destinations.down_and_idle(connection)
+    for name in idle:
+        if name in names:
+            broker.publish(EgressTicket(destination=name))
 
 
 def sweep_orphans(ledger: Ledger, broker: Broker) -> None:

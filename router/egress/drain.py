@@ -62,6 +62,8 @@ def drain(
     channel = _channel(destination, store, pool, copies)
     batch = _begin(destination, ledger, tenure)
     if batch is None:
+        if _is_down_and_idle(destination, ledger):
+            _probe(ledger, tenure, channel)
         return NOTHING_DONE
     writing = Writing(
         destination=destination, ledger=ledger, owner=owner, worker=worker, settle=channel.settle
@@ -87,6 +89,29 @@ def _begin(destination: Destination, ledger: Ledger, tenure: Tenure) -> list[Lea
         return None
     with ledger.write() as connection:
         return tenure.begin(connection)
+
+
+def _is_down_and_idle(destination: Destination, ledger: Ledger) -> bool:
+    """Whether it is time to ask a dead destination that nothing is to be sent to: a group may
+    have given its work to others, and would never know that it is back."""
+    with ledger.read() as connection:
+        health = destinations.health(connection, destination.name)
+        due = deliveries.has_due(connection, destination.name)
+    return health.probe_due and not health.held and not due
+
+
+def _probe(ledger: Ledger, tenure: Tenure, channel: Channel) -> None:
+    """Ask the destination whether it is back, without an object."""
+    with ledger.write() as connection:
+        if not tenure.begin_probe(connection):
+            return
+    try:
+        alive = channel.healthy()
+    except BaseException:
+        tenure.abandon()
+        raise
+    with ledger.write() as connection:
+        tenure.end_probe(connection, alive=alive)
 
 
 def _channel(destination: Destination, store: Store, pool: Pool, copies: Copies | None) -> Channel:

@@ -83,6 +83,23 @@ class Tenure:
         self.slot = slot
         return True
 
+    def begin_probe(self, connection: Connection) -> bool:
+        """Take a slot and the probe of a destination that is down, and no work."""
+        if not self._take_slot(connection):
+            return False
+        if not self.probing:  # another drain has found it up meanwhile
+            self.end(connection)
+        return self.probing
+
+    def end_probe(self, connection: Connection, *, alive: bool) -> None:
+        """The destination has answered, or not; the slot is free."""
+        if alive:
+            self.mark_up(connection)
+        else:
+            before = destinations.health(connection, self._destination.name)
+            self.mark_down(connection, before.reason or "no_answer", severe=False)
+        self.end(connection)
+
     def has_due(self) -> bool:
         """Whether anything is due; a read."""
         with self._ledger.read() as connection:

@@ -8,16 +8,17 @@ of a transaction, so that several questions share one.
 """
 
 from router.ledger import (
+    bundles,
     deliveries,
     destinations,
     history,
     leases,
-    models_bundles,
     objects,
     queries,
     shadows,
     versions,
 )
+from router.ledger.bundles import Join
 from router.ledger.deliveries import DeliveryOutcome, LeasedDelivery
 from router.ledger.destinations import Health
 from router.ledger.engine import Ledger
@@ -41,6 +42,7 @@ __all__ = [
     "DerivedObject",
     "Health",
     "Identifiers",
+    "Join",
     "LeasedDelivery",
     "Ledger",
     "LedgerBusy",
@@ -54,11 +56,11 @@ __all__ = [
     "RoutingResult",
     "SchemaOutdated",
     "StoredObject",
+    "bundles",
     "deliveries",
     "destinations",
     "history",
     "leases",
-    "models_bundles",
     "objects",
     "queries",
     "shadows",

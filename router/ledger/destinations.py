@@ -12,6 +12,7 @@ from sqlalchemy import (
     Integer,
     bindparam,
     case,
+    false,
     func,
     or_,
     select,
@@ -260,6 +261,24 @@ def with_due_work(conn: Connection) -> list[str]:
     Only destinations that `ensure` was told of.
     """
     return list(conn.scalars(_WITH_DUE_WORK))
+
+
+_DOWN_AND_IDLE = (
+    select(DESTINATIONS.c.name)
+    .where(
+        ~DESTINATIONS.c.held,
+        _DOWN,
+        DESTINATIONS.c.next_probe_at <= NOW,
+        or_(DESTINATIONS.c.probe_until.is_(None), DESTINATIONS.c.probe_until < NOW),
+        ~func.coalesce(is_due(DESTINATIONS.c.name), false()),  # NULL: nothing waits at all
+    )
+    .order_by(DESTINATIONS.c.name)
+)
+
+
+def down_and_idle(conn: Connection) -> list[str]:
+    """The destinations that are down and to be probed, though nothing is to be sent to them."""
+    return list(conn.scalars(_DOWN_AND_IDLE))
 
 
 _FREE_SLOT = (

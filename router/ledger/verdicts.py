@@ -1,10 +1,11 @@
 """Recording what routing decided: states, derived objects, deliveries and history at once."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import BigInteger, Connection, bindparam, case, insert, select, update
 
+from router.ledger.bundles import Join, join
 from router.ledger.destinations import ensure
 from router.ledger.models import (
     DELIVERIES,
@@ -63,7 +64,11 @@ class NewDelivery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoutingResult:
-    """The verdict on one object. `detail` explains it in words, without patient data."""
+    """The verdict on one object. `detail` explains it in words, without patient data.
+
+    `joins` are the bundles that it waits in now. `bundles` are closed ones whose part this is
+    (`again`: of what was sent before), and `otherwise` holds for an object that they send nowhere.
+    """
 
     object_id: str
     state: ObjectState
@@ -73,6 +78,10 @@ class RoutingResult:
     derived: tuple[DerivedObject, ...] = ()
     deliveries: tuple[NewDelivery, ...] = ()
     detail: str | None = None
+    joins: tuple[Join, ...] = ()
+    bundles: tuple[int, ...] = ()
+    again: bool = False
+    otherwise: "RoutingResult | None" = None
 
     @property
     def settled(self) -> bool:
@@ -82,7 +91,9 @@ class RoutingResult:
 
 
 @dataclass(frozen=True, slots=True)
-class _Unrouted:
+class Unrouted:
+    """What recording needs to know of an object."""
+
     received_at: int
     generation: int
 
@@ -149,18 +160,36 @@ def record_routing(conn: Connection, results: Sequence[RoutingResult]) -> set[st
     fresh = [result for result in wanted.values() if result.object_id in waiting]
     if not fresh:
         return set()
-    if derived := list(_derived_rows(fresh, waiting)):
-        conn.execute(_INSERT_DERIVED.on(conn), derived)
+    insert_derived(conn, fresh, waiting)
     again = [result for result in fresh if waiting[result.object_id].generation]
     standing = _standing(conn, again)
     conn.execute(_UPDATE, [_object_row(result, waiting) for result in fresh])
-    if deliveries := list(_delivery_rows(fresh, waiting, standing)):
-        # A destination without a row would never be rung for.
-        ensure(conn, sorted({new.destination for result in fresh for new in result.deliveries}))
-        conn.execute(_INSERT_DELIVERIES.on(conn), deliveries)
+    insert_deliveries(conn, fresh, waiting, standing)
+    join(conn, ((result.object_id, one) for result in fresh for one in result.joins))
     conn.execute(_INSERT_EVENTS, [_event_row(result) for result in fresh])
     settle(conn, [result.object_id for result in again])
     return {result.object_id for result in fresh}
+
+
+def insert_derived(
+    conn: Connection, results: Sequence[RoutingResult], terms: Mapping[str, Unrouted]
+) -> None:
+    """Put what was derived from these objects into the books."""
+    if derived := list(_derived_rows(results, terms)):
+        conn.execute(_INSERT_DERIVED.on(conn), derived)
+
+
+def insert_deliveries(
+    conn: Connection,
+    results: Sequence[RoutingResult],
+    terms: Mapping[str, Unrouted],
+    standing: Collection[tuple[str, str]],
+) -> None:
+    """Owe what was decided, but for what stands already (object and destination)."""
+    if deliveries := list(_delivery_rows(results, terms, standing)):
+        # A destination without a row would never be rung for.
+        ensure(conn, sorted({new.destination for result in results for new in result.deliveries}))
+        conn.execute(_INSERT_DELIVERIES.on(conn), deliveries)
 
 
 def _standing(conn: Connection, again: Sequence[RoutingResult]) -> set[tuple[str, str]]:
@@ -189,15 +218,15 @@ def _standing(conn: Connection, again: Sequence[RoutingResult]) -> set[tuple[str
     return standing
 
 
-def _waiting_objects(conn: Connection, ids: Sequence[str]) -> dict[str, _Unrouted]:
-    found: dict[str, _Unrouted] = {}
+def _waiting_objects(conn: Connection, ids: Sequence[str]) -> dict[str, Unrouted]:
+    found: dict[str, Unrouted] = {}
     for start in range(0, len(ids), CHUNK):
         rows = conn.execute(_UNROUTED, {"ids": ids[start : start + CHUNK]})
-        found.update((row[0], _Unrouted(row[1], row[2])) for row in rows)
+        found.update((row[0], Unrouted(row[1], row[2])) for row in rows)
     return found
 
 
-def _object_row(result: RoutingResult, waiting: dict[str, _Unrouted]) -> dict[str, object]:
+def _object_row(result: RoutingResult, waiting: Mapping[str, Unrouted]) -> dict[str, object]:
     identifiers = result.identifiers
     return {
         "of_id": result.object_id,
@@ -219,7 +248,7 @@ def _priority(new: NewDelivery) -> int:
 
 
 def _derived_rows(
-    results: Sequence[RoutingResult], waiting: dict[str, _Unrouted]
+    results: Sequence[RoutingResult], waiting: Mapping[str, Unrouted]
 ) -> Iterator[dict[str, object]]:
     for result in results:
         for derived in result.derived:
@@ -246,7 +275,7 @@ def _derived_rows(
 
 def _delivery_rows(
     results: Sequence[RoutingResult],
-    waiting: dict[str, _Unrouted],
+    waiting: Mapping[str, Unrouted],
     standing: Collection[tuple[str, str]],
 ) -> Iterator[dict[str, object]]:
     for result in results:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import errno
 import threading
 import time
-from collections.abc import Callable, Container, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection
@@ -28,22 +28,24 @@ from router.ledger import (
     ObjectState,
     RoutingResult,
     StoredObject,
+    bundles,
     destinations,
     objects,
 )
+from router.ledger.bundled import record_bundled
 from router.logs import get_logger
+from router.routing.bundling import Bundling
 from router.routing.derive import derive
 from router.routing.headers import Header, identifiers, open_header
+from router.routing.making import Made, Scene, delivery_of
 from router.routing.observing import Observer
 from router.store import Spool, StoreUnavailable
 from router.transcoding.transcoder import Transcoder
-from rules.choosing import Down
 from rules.edits import EditFailed, apply_edits
 from rules.encoded import MalformedDataSet
 from rules.recording import Recording
 from rules.routes import RouteTable, match
 from rules.verdict import Dispatch
-from rules.windows import Windows
 
 NO_ROUTE = "(on_no_match)"
 """Stands for a route where an unrouted object goes to a destination."""
@@ -63,32 +65,6 @@ class Policy:
     on_no_match: str
     ignore_identical: bool
     loops: Loops
-
-
-@dataclass(slots=True)
-class _Made:
-    """What comes of one object's routes, as they are gone through."""
-
-    derived: dict[str, DerivedObject] = field(default_factory=dict)  # by the key of the edits
-    deliveries: list[NewDelivery] = field(default_factory=list)
-    failures: list[str] = field(default_factory=list)
-    choices: list[str] = field(default_factory=list)  # what groups chose, in words
-    claimed: set[str] = field(default_factory=set)  # destinations that a route has decided on
-    reason: str = ""  # of the first failure
-
-    def fail(self, reason: str, words: str) -> None:
-        """A route could not be served: the object is held."""
-        self.failures.append(words)
-        self.reason = self.reason or reason
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Scene:
-    """What is the same for all objects of a batch."""
-
-    table: RouteTable
-    looping: Container[str]
-    down: Down
 
 
 class Routing:
@@ -112,6 +88,7 @@ class Routing:
         self._policy = policy
         self._transcoder = transcoder or Transcoder(Codecs())
         self._observer = observer
+        self._bundling = Bundling(ledger)
         self._mutex = threading.Lock()
         self._unrecorded: set[str] = set()
 
@@ -130,12 +107,14 @@ class Routing:
         with self._ledger.read() as connection:
             known = objects.by_ids(connection, object_ids)
             batch = [stored for stored in known if stored.state is ObjectState.RECEIVED]
-            scene = _Scene(
+            scene = Scene(
                 table=table,
                 looping=self._looping(connection, batch),
                 down=destinations.down_for(connection),
+                due=bundles.due_members(connection, object_ids),
             )
             self._unmake_unrecorded(connection)
+        batch += [stored for stored in known if stored.id in scene.due]
         results, away = self._decide_all(batch, scene)
         recorded = self._record(results)
         if self._observer is not None:
@@ -158,10 +137,13 @@ class Routing:
         result = RoutingResult(object_id=object_id, state=ObjectState.HELD, reason=reason)
         with self._ledger.write() as connection:
             objects.record_routing(connection, [result])
+            for due in bundles.due_members(connection, [object_id]).values():
+                of_bundles = tuple(member.bundle_id for member in due)
+                record_bundled(connection, [replace(result, bundles=of_bundles)])
         metrics.OBJECTS_ROUTED.labels(result.state.value).inc()
 
     def _decide_all(
-        self, batch: Sequence[StoredObject], scene: _Scene
+        self, batch: Sequence[StoredObject], scene: Scene
     ) -> tuple[list[RoutingResult], StoreUnavailable | None]:
         """A result for each object but those for whose edited copies the disk has no room, and
         those left when the store was found to be away: they stay received."""
@@ -190,7 +172,9 @@ class Routing:
         derived = [item.id for result in results for item in result.derived]
         try:
             with self._ledger.write() as connection:
-                recorded = objects.record_routing(connection, results)
+                arrived = [result for result in results if not result.bundles]
+                recorded = objects.record_routing(connection, arrived)
+                recorded |= record_bundled(connection, [one for one in results if one.bundles])
         except LedgerError:
             # It may have been recorded all the same, when only the answer was lost.
             with self._mutex:
@@ -237,16 +221,26 @@ class Routing:
         with self._ledger.read() as connection:
             return objects.has_earlier_copy(connection, stored)
 
-    def _route_one(self, stored: StoredObject, scene: _Scene) -> RoutingResult:
+    def _route_one(self, stored: StoredObject, scene: Scene) -> RoutingResult:
+        if (due := scene.due.get(stored.id)) is not None:
+            result = self._route_by_header(stored, scene)
+            return replace(
+                result,
+                bundles=tuple(member.bundle_id for member in due),
+                again=any(member.again for member in due),
+            )
         if self._policy.ignore_identical and self._came_before(stored):
             return RoutingResult(
                 object_id=stored.id, state=ObjectState.DISCARDED, reason="identical_came_before"
             )
-        table = scene.table
         if stored.id in scene.looping:
             log.error("object circles between routers; held", object_id=stored.id)
             metrics.LOOPS.labels(stored.listener or "").inc()
-            return _held(stored, table, "loop")
+            return _held(stored, scene.table, "loop")
+        return self._route_by_header(stored, scene)
+
+    def _route_by_header(self, stored: StoredObject, scene: Scene) -> RoutingResult:
+        table = scene.table
         try:
             with open_header(self._spool.store, stored) as header:
                 return self._decide(stored, scene, header)
@@ -257,35 +251,60 @@ class Routing:
             log.error("object held: its file is gone", object_id=stored.id)
             return _held(stored, table, "file_missing")
 
-    def _decide(self, stored: StoredObject, scene: _Scene, header: Header) -> RoutingResult:
+    def _decide(self, stored: StoredObject, scene: Scene, header: Header) -> RoutingResult:
         known_as = identifiers(header.data_set)
-        verdict = match(scene.table, header.facts, scene.down)
-        if self._observer is not None:
-            self._observer.decided(
-                stored.id, header.facts, verdict, version=scene.table.version, down=scene.down
-            )
-        if verdict.unrouted:
-            return self._unrouted(stored, scene.table, known_as)
-        made = _Made()
+        unrouted = self._unrouted(stored, scene.table, known_as)
+        made = Made()
         try:
-            for dispatch in verdict.dispatches:
-                self._dispatch(stored, header, dispatch, made)
+            if not self._make(stored, scene, header, known_as, made):
+                return unrouted
         except BaseException:
             self._unmake(item.id for item in made.derived.values())
             raise
+        state = ObjectState.BUNDLED if made.waits else ObjectState.ROUTED
         return RoutingResult(
             object_id=stored.id,
-            state=ObjectState.HELD if made.failures else ObjectState.ROUTED,
+            state=ObjectState.HELD if made.failures else state,
             reason=made.reason if made.failures else None,
             identifiers=known_as,
             rules_version=scene.table.version,
             derived=tuple(made.derived.values()),
             deliveries=tuple(made.deliveries),
-            detail="; ".join((*made.failures, *made.choices)) or None,
+            detail=made.detail,
+            joins=tuple(made.joins),
+            otherwise=unrouted,
         )
 
+    def _make(
+        self,
+        stored: StoredObject,
+        scene: Scene,
+        header: Header,
+        known_as: Identifiers,
+        made: Made,
+    ) -> bool:
+        """Carry out what the rules say; False: they say nothing of this object."""
+
+        def send(dispatch: Dispatch) -> None:
+            self._dispatch(stored, header, dispatch, made)
+
+        if (due := scene.due.get(stored.id)) is not None:
+            self._bundling.depart(stored, header.facts, due, scene, made, send)
+            return True
+        verdict = match(scene.table, header.facts, scene.down, arriving=True)
+        if self._observer is not None:
+            self._observer.decided(
+                stored.id, header.facts, verdict, version=scene.table.version, down=scene.down
+            )
+        for dispatch in verdict.dispatches:
+            if dispatch.wait_for is None:
+                send(dispatch)
+            else:
+                self._bundling.arrive(stored, header, known_as, scene, dispatch, made, send)
+        return bool(made.deliveries or made.waits or made.failures)
+
     def _dispatch(
-        self, stored: StoredObject, header: Header, dispatch: Dispatch, made: _Made
+        self, stored: StoredObject, header: Header, dispatch: Dispatch, made: Made
     ) -> None:
         """One route's deliveries. Two routes to one destination: the first in the list decides."""
         for choice in dispatch.choices:
@@ -305,7 +324,7 @@ class Routing:
             log.warning("edit failed", object_id=stored.id, route=dispatch.route)
             made.fail("edit_failed", f"{dispatch.route}: {error}")
             return
-        made.deliveries.extend(_delivery(dispatch, name, payload_id) for name in names)
+        made.deliveries.extend(delivery_of(dispatch, name, payload_id) for name in names)
 
     def _payload(
         self,
@@ -357,29 +376,6 @@ def _recording(stored: StoredObject) -> Recording:
         system=stored.called_ae_title or IMPLEMENTATION_VERSION_NAME,
         source=stored.calling_ae_title or "",
     )
-
-
-def _delivery(dispatch: Dispatch, destination: str, payload_id: str) -> NewDelivery:
-    chosen = next((one for one in dispatch.choices if one.chosen == destination), None)
-    after = None if chosen is None else chosen.after
-    return NewDelivery(
-        destination=destination,
-        route=dispatch.route,
-        payload_id=payload_id,
-        priority=PRIORITIES[dispatch.priority],
-        members=chosen.members if chosen is not None and after is not None else (),
-        move_after_ms=None if after is None else int(after * 1000),
-        send_between=dispatch.between,
-        not_before=_opens(dispatch.between),
-    )
-
-
-def _opens(between: str | None) -> int:
-    """When its window opens; 0: it is open, or there is none. By our own clock, which need not be
-    exact: whoever sends asks the ledger's."""
-    now = time.time_ns() // 1_000_000
-    opens = now if between is None else Windows.parse(between).opens(now)
-    return 0 if opens == now else opens
 
 
 def _held(

@@ -53,7 +53,7 @@ class Shadow:
         if table is None:
             return
         try:
-            found = difference(verdict, match(table, facts, down))
+            found = difference(verdict, match(table, facts, down, arriving=True))
         except MalformedDataSet:
             kind, detail = UNREADABLE, "the shadow meets what is damaged in the header"
         else:

@@ -190,3 +190,22 @@ def test_a_backlog_moves_in_pieces_and_each_once(ledger: Ledger, story, owe):
     assert sorted(one.object_id for one in story.lease("b", limit=64)) == sorted(ids)
     with ledger.read() as conn:
         assert not has_movable(conn)
+
+
+def test_who_is_down_and_has_nothing_to_do_is_to_be_probed(ledger: Ledger, story, owe):
+    def idle() -> list[str]:
+        with ledger.read() as conn:
+            return destinations.down_and_idle(conn)
+
+    for name in ("a", "b", "c"):
+        down(ledger, name, 100)
+    assert idle() == []
+    owe("b")
+    with ledger.write() as conn:
+        for name in ("a", "b", "c"):
+            destinations.probe_now(conn, name)
+        destinations.hold(conn, "c")
+    assert idle() == ["a"]
+    with ledger.write() as conn:
+        assert destinations.begin_probe(conn, "a", "me", 60_000)
+    assert idle() == []

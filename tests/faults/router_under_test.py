@@ -100,6 +100,11 @@ class RouterUnderTest:
         assert self.program is not None
         return self.program.pid
 
+    @property
+    def ledger_url(self) -> str:
+        """Where the ledger is, for a test that looks into it or prepares it."""
+        return self._ledger
+
     def _make_ledger(self) -> None:
         """As the migration job of a cluster does."""
         ledger = Ledger(self._ledger)

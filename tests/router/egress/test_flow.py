@@ -11,10 +11,12 @@ from sqlalchemy import text
 
 from router.config import Destination
 from router.config_flow import Limits
+from router.dicom.uids import VERIFICATION
 from router.egress.drain import Timing
 from router.egress.pace import Pace, throttle
-from router.ledger import deliveries
-from tests.router.egress.surroundings import CT, ELE, Scp, pacs, small
+from router.ledger import deliveries, destinations
+from tests.programs import free_port
+from tests.router.egress.surroundings import CT, ELE, ILE, Scp, pacs, small
 
 
 def with_terms(destination: Destination, **terms: Any) -> Destination:
@@ -165,3 +167,21 @@ def test_a_pace_without_limits_holds_nobody_up():
 def test_limits_that_cannot_be_meant(given: object):
     with pytest.raises(ValueError, match=r".+"):
         Limits.model_validate(given if given == {} else {"bandwidth": given})
+
+
+def test_a_dead_destination_without_work_is_asked_whether_it_is_back(house, scp):
+    peer = scp({CT: [ELE], VERIFICATION: [ELE, ILE]})
+    with house.ledger.write() as connection:
+        destinations.mark_down(connection, "pacs", "connect_refused", 60_000)
+    house.drain(pacs(peer.port))
+    assert not house.health("pacs").up, "it is not time yet"
+    house.make_all_due()
+    with house.ledger.read() as connection:
+        assert destinations.down_and_idle(connection) == ["pacs"]
+    house.drain(pacs(free_port()))
+    health = house.health("pacs")
+    assert (health.up, health.failures, health.reason) == (False, 2, "connect_refused")
+    house.make_all_due()
+    house.drain(pacs(peer.port))
+    assert house.health("pacs").up
+    assert house.slots_taken() == 0

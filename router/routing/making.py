@@ -1,0 +1,77 @@
+"""What comes of one object's routes, as they are gone through; no I/O."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, field
+
+from router.ledger import PRIORITIES, DerivedObject, Join, NewDelivery
+from router.ledger.bundles import DueMember, Gathered
+from rules.choosing import Down
+from rules.routes import RouteTable
+from rules.verdict import Dispatch
+from rules.windows import Windows
+
+
+@dataclass(slots=True)
+class Made:
+    """The outcome so far of one object."""
+
+    derived: dict[str, DerivedObject] = field(default_factory=dict)  # by the key of the edits
+    deliveries: list[NewDelivery] = field(default_factory=list)
+    joins: list[Join] = field(default_factory=list)  # bundles that it is a member of now
+    failures: list[str] = field(default_factory=list)
+    choices: list[str] = field(default_factory=list)  # what groups chose, what is waited for
+    claimed: set[str] = field(default_factory=set)  # destinations that a route has decided on
+    reason: str = ""  # of the first failure
+
+    def fail(self, reason: str, words: str) -> None:
+        """A route could not be served: the object is held."""
+        self.failures.append(words)
+        self.reason = self.reason or reason
+
+    @property
+    def waits(self) -> bool:
+        return any(not one.late for one in self.joins)
+
+    @property
+    def detail(self) -> str | None:
+        """What is to be known of the decision, in words."""
+        return "; ".join((*self.failures, *self.choices)) or None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """What is the same for all objects of a batch. `due`: objects whose bundle is closed."""
+
+    table: RouteTable
+    looping: Container[str]
+    down: Down
+    due: Mapping[str, tuple[DueMember, ...]]
+    gathered: dict[tuple[str, str], Gathered] = field(default_factory=dict)
+    standing: dict[tuple[str, str, str], str | None] = field(default_factory=dict)
+
+
+def delivery_of(dispatch: Dispatch, destination: str, payload_id: str) -> NewDelivery:
+    """What is owed to one destination of a route."""
+    chosen = next((one for one in dispatch.choices if one.chosen == destination), None)
+    after = None if chosen is None else chosen.after
+    return NewDelivery(
+        destination=destination,
+        route=dispatch.route,
+        payload_id=payload_id,
+        priority=PRIORITIES[dispatch.priority],
+        members=chosen.members if chosen is not None and after is not None else (),
+        move_after_ms=None if after is None else int(after * 1000),
+        send_between=dispatch.between,
+        not_before=_opens(dispatch.between),
+    )
+
+
+def _opens(between: str | None) -> int:
+    """When its window opens; 0: it is open, or there is none. By our own clock, which need not be
+    exact: whoever sends asks the ledger's."""
+    now = time.time_ns() // 1_000_000
+    opens = now if between is None else Windows.parse(between).opens(now)
+    return 0 if opens == now else opens
