@@ -164,10 +164,23 @@ def _number_vrs(path: AttributePath) -> list[str]:
     return [vr for vr in vrs if vr in NUMBERS]
 
 
+_FORMS = {
+    "AE": ": at most 16 characters",
+    "AS": ": an age such as 018Y",
+    "CS": ": capitals, digits, blanks and underscores, at most 16",
+    "DA": ": a date such as 20260131",
+    "DT": ": a moment such as 20260131073000",
+    "LO": ": at most 64 characters",
+    "SH": ": at most 16 characters",
+    "TM": ": a time such as 073000",
+    "UI": ": digits with points between them, at most 64",
+}
+
+
 def _range(path: AttributePath) -> str:
     vrs = _number_vrs(path)
     if not vrs:
-        return ""
+        return _FORMS.get(path.vr or "", "")
     if not RANGES.keys() >= set(vrs):
         return ": a number, with a point for the fraction"
     low, high = min(RANGES[vr][0] for vr in vrs), max(RANGES[vr][1] for vr in vrs)

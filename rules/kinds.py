@@ -171,7 +171,8 @@ def _sop_class(text: str) -> Keys:
 def _sop_class_wanted(text: str) -> Key:
     found = uid_named(text, "SOP Class")
     if found is None:
-        near = suggest(text, [*NAMES, *GROUPS])
+        inside = [name for name in NAMES if text.casefold() in name.casefold()]
+        near = min(inside, key=len, default=None) or suggest(text, [*NAMES, *GROUPS])
         raise Mistake(
             f"{text!r} is not a SOP class: expected its UID, its name, or one of "
             f"{', '.join(GROUPS)}",

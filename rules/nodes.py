@@ -53,8 +53,8 @@ def read_nodes(text: str, file: str) -> Node:
     try:
         root = reader.read(text)
     except yaml.MarkedYAMLError as error:
-        words = " ".join(part for part in (error.context, error.problem) if part)
-        reader.complain(error.problem_mark or error.context_mark, f"this is not YAML: {words}")
+        mark, words = _in_plain_words(error, text)
+        reader.complain(mark, f"this is not YAML: {words}")
     except yaml.YAMLError as error:
         line = text.count("\n", 0, getattr(error, "position", 0)) + 1
         message = "a character that YAML does not allow"
@@ -161,6 +161,21 @@ class _Reader:
         node.size += below.size
         if node.size > MOST_VALUES:
             raise _TooMuch(event, f"more than {MOST_VALUES} values")
+
+
+def _in_plain_words(error: yaml.MarkedYAMLError, text: str) -> tuple[Any, str]:
+    """Where the mistake is, and what: the parser notices some only lines later."""
+    words = " ".join(part for part in (error.context, error.problem) if part)
+    mark = error.problem_mark or error.context_mark
+    if "quoted scalar" in words and "end of stream" in words:
+        return error.context_mark, "a quote is opened here and never closed"
+    if "could not find expected ':'" in words:
+        return error.context_mark or mark, "a colon is missing after this word"
+    if mark is not None and text[mark.index : mark.index + 1] == "\t":
+        return mark, "a tabulator indents nothing: use blanks"
+    if "mapping values are not allowed" in words:
+        words += "; is there a word without its colon before it, or a text with one not in quotes?"
+    return mark, words
 
 
 class _TooMuch(yaml.MarkedYAMLError):

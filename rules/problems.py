@@ -75,7 +75,68 @@ def _both(one: Problem, other: Problem) -> Problem:
 
 
 def suggest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that was probably meant, if one is near."""
+    """The known word that was probably meant: one that others use for it, or one that is near."""
     by_fold = {candidate.casefold(): candidate for candidate in known}
+    for meant in MEANT.get(word.casefold().replace("-", "_"), "").split():
+        if meant in by_fold:
+            return by_fold[meant]
     near = difflib.get_close_matches(word.casefold(), by_fold, n=1, cutoff=0.6)
     return by_fold[near[0]] if near else None
+
+
+MEANT = {
+    "equals": "value",
+    "equal": "value",
+    "eq": "value",
+    "is": "value",
+    "in": "one_of",
+    "any_of": "one_of",
+    "regex": "matches",
+    "match": "matches when",
+    "wildcard": "like",
+    "greater_than": "above",
+    "more_than": "above",
+    "gt": "above",
+    "gte": "at_least",
+    "min": "at_least",
+    "less_than": "below",
+    "smaller_than": "below",
+    "lt": "below",
+    "lte": "at_most",
+    "max": "at_most",
+    "range": "between",
+    "exists": "present",
+    "conditions": "when",
+    "condition": "when",
+    "if": "when",
+    "filter": "when",
+    "destination": "send_to destinations",
+    "destinations": "send_to",
+    "target": "send_to",
+    "targets": "send_to",
+    "to": "send_to",
+    "actions": "edits",
+    "changes": "edits",
+    "final": "stop",
+    "enabled": "disabled",
+    "delete": "remove",
+    "drop": "remove",
+    "add": "set",
+    "replace_with": "with",
+    "rename": "move",
+    "uppercase": "upper",
+    "lowercase": "lower",
+    "trim": "strip",
+    "transcode": "transfer_syntax",
+    "source.aet": "source.calling_ae_title",
+    "source.ae_title": "source.calling_ae_title",
+    "calling_ae_title": "source.calling_ae_title",
+    "called_ae_title": "source.called_ae_title",
+    "source.ip": "source.address",
+    "source.host": "source.address",
+    "aet": "ae_title",
+    "aetitle": "ae_title",
+    "hostname": "host",
+    "ip": "host",
+}
+"""Words that other programs have for ours."""

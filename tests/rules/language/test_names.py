@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rules.kinds import KINDS
-from rules.problems import Mistake
+from rules.problems import Mistake, suggest
 from rules.tags import ALL_PRIVATE, Tag, TagPattern, parse_path, parse_pattern
 from rules.uids import groups_of, uid_named
 
@@ -130,3 +130,20 @@ def test_names_of_uids() -> None:
     assert uid_named("CT Image Storage", "Transfer Syntax") is None
     assert uid_named("1.2.3", "SOP Class") == "1.2.3"
     assert uid_named("1.02.3", "SOP Class") is None
+
+
+@pytest.mark.parametrize(
+    ("word", "known", "meant"),
+    [
+        ("less_than", ["older_than", "below"], "below"),
+        ("Less-Than", ["older_than", "below"], "below"),
+        ("equals", ["value", "below"], "value"),
+        ("delete", ["remove", "set"], "remove"),
+        ("destination", ["destinations"], "destinations"),
+        ("gt", ["below"], None),
+    ],
+)
+def test_words_of_other_programs_are_understood(
+    word: str, known: list[str], meant: str | None
+) -> None:
+    assert suggest(word, known) == meant
