@@ -230,11 +230,21 @@ def _limit(slots: Slots, fact: Fact, word: str, text: str) -> Holds:
 
 
 def _between(asked: Asked, wanted: tuple[Between, ...]) -> Holds:
-    """One value within both ends, which belong to it."""
-    fact = asked.fact
-    if fact.kind is RECEIVED:
+    """One value within both ends, which belong to it; of several stretches, within one of them."""
+    if asked.fact.kind is RECEIVED:
         return received_between(wanted)
-    [one] = wanted
+    ways = []
+    for index, one in enumerate(wanted):
+        try:
+            ways.append(_within(asked, one))
+        except Mistake as mistake:
+            at = (index, *mistake.at) if len(wanted) > 1 else mistake.at
+            raise Mistake(str(mistake), at=at, suggestion=mistake.suggestion) from None
+    return ways[0] if len(ways) == 1 else lambda view: any(within(view) for within in ways)
+
+
+def _within(asked: Asked, one: Between) -> Holds:
+    fact = asked.fact
     if one.zone is not None or one.weekdays:
         at = ("weekdays",) if one.weekdays else ("zone",)
         raise Mistake("days and zones are asked of `received`: when the object came", at=at)

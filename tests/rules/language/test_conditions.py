@@ -214,6 +214,16 @@ CASES: list[tuple[str, Given, bool]] = [
     ("SliceThickness: {between: {from: 1, to: 1.5}}", {"SliceThickness": "1.50"}, True),
     ("SliceThickness: {between: [1, 1.5]}", {"SliceThickness": "1.0"}, True),
     ("SliceThickness: {between: [1, 1.5]}", {"SliceThickness": "1.6"}, False),
+    (
+        "SliceThickness: {between: [{from: 1, to: 2}, {from: 3, to: 4}]}",
+        {"SliceThickness": "3.5"},
+        True,
+    ),
+    (
+        "SliceThickness: {between: [{from: 1, to: 2}, {from: 3, to: 4}]}",
+        {"SliceThickness": "2.5"},
+        False,
+    ),
     ("SliceThickness: {between: [1, 1.5]}", {"SliceThickness": "0.9"}, False),
     ("SliceThickness: {between: [1, 1.5]}", {"SliceThickness": "thin"}, False),
     ("SliceThickness: {between: [1, 1.5]}", {}, False),

@@ -11,7 +11,7 @@ from rules.conditions_schema import Between, Condition, When
 from rules.documents import parse_document
 from rules.edits_keyed import Hashing, Renumbering, Shifting
 from rules.edits_lookup import LookupTable, MappedValues
-from rules.edits_pixels import TARGETS, Lossy, Transcoding
+from rules.edits_pixels import TARGETS, Burning, Lossy, Transcoding
 from rules.edits_schema import EDITS, FromTo, Replacement
 from rules.edits_structure import NewItem
 from rules.loading import rules_of_texts
@@ -62,7 +62,13 @@ def test_every_word_is_explained_and_no_other(section: str, words: set[str]) -> 
             keys(LookupTable) | keys(MappedValues) | {"hold", "keep", "vr", "{value: UNKNOWN}"},
         ),
         ("Edits", keys(Hashing) | keys(Shifting) | keys(Renumbering) | keys(NewItem)),
-        ("Edits", keys(Transcoding) | keys(Lossy) | {one.keyword for one in TARGETS.values()}),
+        (
+            "Edits",
+            keys(Transcoding)
+            | keys(Lossy)
+            | keys(Burning)
+            | {one.keyword for one in TARGETS.values()},
+        ),
         ("YAML, and what this router makes of it", {"null", "~"}),
     ],
 )
