@@ -19,7 +19,7 @@ PIXELS = int(os.environ.get("STORE_MB", "96")) << 20
 """STORE_MB=600 proves it for what nobody would hold in memory."""
 MOST_MB = 160 if PIXELS < 100 << 20 else 256
 """Parts on their way up, blocks on their way down for two destinations, and what the allocator
-keeps of them: measured 109 MB for 96, 174 MB for 600. Gathered whole, it would be twice the object."""
+keeps of them: measured 109 MB for 96, 174 MB for 600. Gathered whole it was twice the object."""
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 
