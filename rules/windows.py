@@ -85,10 +85,12 @@ class Windows:
         return _parse(text)
 
     def is_open(self, now: int) -> bool:
-        return self.opens(now) == now
+        moment = _within(now)
+        return self.opens(moment) == moment
 
     def opens(self, now: int) -> int:
         """`now` while it is open, else when it opens next."""
+        now = _within(now)
         for start, end in self._stretches(now, now + _ms(_AHEAD)):
             if end > now:
                 return max(start, now)
@@ -96,6 +98,7 @@ class Windows:
 
     def closes(self, now: int) -> int | None:
         """When the stretch that is open now ends; None while closed, or if it is always open."""
+        now = _within(now)
         for start, end in self._stretches(now, now + _ms(_AHEAD)):
             if start <= now < end:
                 return end if end < now + _ms(_AHEAD) - _ms(timedelta(days=1)) else None
@@ -103,6 +106,7 @@ class Windows:
 
     def open_ms(self, start: int, end: int) -> int:
         """For how long it was open between two moments."""
+        start, end = _within(start), _within(end)
         stretches = self._stretches(start, end) if start < end else ()
         return sum(max(0, min(stop, end) - max(begin, start)) for begin, stop in stretches)
 
@@ -225,5 +229,14 @@ def _clock(minutes: int) -> str:
     return f"{minutes // 60:02d}:{minutes % 60:02d}"
 
 
+def _within(now: int) -> int:
+    """A moment in the years that a calendar can be asked of; no object's clock is right outside."""
+    return min(max(now, _EARLIEST), _LATEST)
+
+
 def _ms(span: timedelta) -> int:
     return int(span.total_seconds() * 1000)
+
+
+_EARLIEST: Final = int(datetime(2, 1, 1, tzinfo=UTC).timestamp()) * 1000
+_LATEST: Final = int(datetime(9998, 1, 1, tzinfo=UTC).timestamp()) * 1000

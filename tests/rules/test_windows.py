@@ -151,3 +151,11 @@ def test_too_many_windows_to_keep_with_a_delivery() -> None:
     many = [window(f"{hour:02d}:00", f"{hour:02d}:30", BERLIN, ["mon"]) for hour in range(12)]
     with pytest.raises(Mistake, match="too many windows"):
         windows(many)
+
+
+@pytest.mark.parametrize("now", [-(10**16), 10**16], ids=["before all calendars", "after them"])
+def test_a_clock_that_is_wrong_by_ages_breaks_nothing(now: int) -> None:
+    weekly = night("mon")
+    assert weekly.is_open(now) in (True, False)
+    assert weekly.opens(now) != weekly.closes(now)
+    assert weekly.open_ms(now, now + 1000) >= 0
