@@ -113,6 +113,9 @@ def _refuse(condition: Mapping[object, object]) -> None:
             meant = f"{word}: {{…}}" if word == "not" else f"{word}: [{{…}}]"
             raise Mistake(f"{word} goes round whole conditions: `{meant}`", at=(word,))
     for name, value in condition.items():
+        if value is None and str(name)[:1].isdigit():
+            comma = "a comma ends a value here: write 1.5 for a fraction, or put the text in quotes"
+            raise Mistake(comma, at=(str(name),))
         if value is None:
             raise Mistake("a value is missing", at=(str(name),))
 

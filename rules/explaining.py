@@ -12,6 +12,7 @@ from rules.edits import EditFailed, apply_edits
 from rules.encoded import EncodedDataSet, MalformedDataSet
 from rules.facts import Facts
 from rules.routes import RouteTable, match
+from rules.uids import name_of
 from rules.verdict import Failure, Verdict
 from rules.view import View
 
@@ -80,6 +81,22 @@ def explained(
     return Explanation(verdict=verdict, routes=tuple(told), held=_held(verdict, data_set))
 
 
+def why_not(table: RouteTable, facts: Facts, destination: str) -> list[str]:
+    """Of each route that reaches the destination and does not match: its first condition that
+    fails, in a line. For tests: what was given, the author knows."""
+    view = View(table.slots, facts)
+    lines: list[str] = []
+    for compiled in table.routes:
+        failing = [
+            one for one in (_told(check, view) for check in compiled.checks) if not one.holds
+        ]
+        if failing and destination in compiled.reaches:
+            one = failing[0]
+            words = f"{one.key}: wanted {one.wanted}, found {one.found}"
+            lines.append(f"{compiled.route.name} does not match: {words}")
+    return lines
+
+
 def nearest(routes: Sequence[RouteTold], most: int) -> list[RouteTold]:
     """Of many routes those that matched, and then those of whose conditions the fewest fail; in
     the order of the rules."""
@@ -99,11 +116,15 @@ def nearest(routes: Sequence[RouteTold], most: int) -> list[RouteTold]:
 def _told(check: Check, view: View) -> ConditionTold:
     holds = check.holds(view)
     failure = check.fails(view)
-    group = check.key in ("any", "not")
+    found = failure.found
+    if check.key in ("any", "not") and holds:
+        found = "it holds"
+    elif check.key in ("sop_class", "transfer_syntax"):
+        found = name_of(found)
     return ConditionTold(
         key=check.key,
         wanted=check.wanted,
-        found="it holds" if holds and group else failure.found,
+        found=found,
         holds=holds,
         below=() if holds else failure.below,
     )

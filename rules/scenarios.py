@@ -15,6 +15,7 @@ from rules.documents import Document, DocumentError, Mistake, Problem, load_docu
 from rules.edits import EditFailed, apply_edits
 from rules.edits_pixels import TransferSyntax
 from rules.encoded import EncodedDataSet, MalformedDataSet, Slice
+from rules.explaining import why_not
 from rules.facts import Facts, FileFacts, GroupFacts, SourceFacts
 from rules.kinds import kind_of_vr
 from rules.names import GROUP, NAMED, parse_fact
@@ -26,6 +27,7 @@ from rules.tags import parse_path
 from rules.uids import uid_named
 from rules.verdict import Dispatch, Verdict
 
+MOST_TOLD = 3  # routes that are told not to match
 LONG_DOWN = 7.0 * 86400  # seconds: longer than any group waits for a member
 CLASS_OF_NO_GROUP = "1.2.840.10008.5.1.4.1.1.66"  # Raw Data Storage
 IDENTITY = ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
@@ -40,6 +42,7 @@ class Result:
     line: int
     name: str
     differences: tuple[str, ...]
+    why: tuple[str, ...] = ()  # why routes to destinations that were expected do not match
 
     @property
     def passed(self) -> bool:
@@ -116,17 +119,22 @@ def _run(
     data_set: EncodedDataSet,
     facts: Facts,
 ) -> Result:
+    why: list[str] = []
     try:
         verdict = match(table, facts, dict.fromkeys(scenario.down, LONG_DOWN))
     except MalformedDataSet as error:
         differences = [f"the sample cannot be read: {error}"]
     else:
         differences = _differences(scenario.expect, verdict, data_set)
+        for name in scenario.expect.send_to or ():
+            if name not in verdict.destinations:
+                why += why_not(table, facts, name)
     return Result(
         file=document.file,
         line=document.problem(("tests", index), "").line,
         name=scenario.name,
         differences=tuple(differences),
+        why=tuple(dict.fromkeys(why[:MOST_TOLD])),
     )
 
 

@@ -27,6 +27,12 @@ def is_uid(text: str) -> bool:
     return len(text) <= LONGEST and UID_FORM.fullmatch(text) is not None
 
 
+def name_of(uid: str) -> str:
+    """The name of a UID, or the UID itself where it has none."""
+    entry = UID_dictionary.get(uid)
+    return entry[0] if entry else uid
+
+
 def uid_named(text: str, category: str) -> str | None:
     """The UID for a UID, name, keyword or group (an object's group is one of its keys)."""
     if is_uid(text) or (category == "SOP Class" and text in GROUPS):

@@ -36,7 +36,7 @@ def write_junit(path: Path, results: "Sequence[Result]") -> None:
             if not result.passed:
                 differences = [shown(difference) for difference in result.differences]
                 told = ElementTree.SubElement(case, "failure", message=differences[0])
-                told.text = "\n".join(differences)
+                told.text = "\n".join([*differences, *map(shown, result.why)])
     try:
         ElementTree.ElementTree(suites).write(path, encoding="utf-8", xml_declaration=True)
     except OSError as error:

@@ -67,6 +67,8 @@ def _say_results(folder: Path, results: "Sequence[Result]") -> None:
             typer.echo(f"      {result.file}:{result.line}")
         for difference in result.differences:
             typer.echo(f"      {shown(difference)}")
+        for line in result.why:
+            typer.echo(f"        {shown(line)}")
     failed = sum(not result.passed for result in results)
     passed = len(results) - failed
     if results:

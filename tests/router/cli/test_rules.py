@@ -100,6 +100,7 @@ def test_a_test_that_fails_is_told(call: Any, site_file: Path, rules: Path, tmp_
         "FAIL  a chest MR",
         f"      {rules / '10.test.yaml'}:5",
         "      send_to: expected [pacs], got [ai]",
+        "        CT to pacs does not match: Modality: wanted value CT, found MR",
         "2 tests: 1 passed, 1 failed",
     ]
     suites = ElementTree.parse(junit).getroot()
