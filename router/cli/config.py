@@ -70,10 +70,12 @@ def schema(
 
 
 def check_rules(site: "Site") -> None:
-    """Load the site's rules for their mistakes' sake: DocumentError."""
-    from rules.loading import load_rules
+    """Load the site's rules, and its shadow's, for their mistakes' sake: DocumentError."""
+    from router.rulebook import rules_of
 
-    load_rules(site.rules, destinations=site.destination_names, keys=site.keys)
+    rules_of(site)
+    if site.rules_shadow is not None:
+        rules_of(site, folder=site.rules_shadow)
 
 
 def _say(

@@ -43,6 +43,17 @@ def test_a_mistake_in_a_rule(call: Any, site_file: Path):
     assert "(did you mean pacs?)" in said.err
 
 
+def test_a_mistake_in_a_shadow(call: Any, site_file: Path):
+    folder = site_file.parent / "next"
+    folder.mkdir()
+    site_file.write_text(site_file.read_text() + "rules_shadow: next\n", encoding="utf-8")
+    assert call("config", "check", "-c", site_file).code == 0
+    (folder / "10.yaml").write_text("routes: [{name: a, send_to: pasc}]", encoding="utf-8")
+    said = call("config", "check", "-c", site_file)
+    assert said.code == 2
+    assert f"{folder / '10.yaml'}:1:" in said.err
+
+
 def test_a_site_is_found_in_the_folder(call: Any, site_file: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(site_file.parent)
     assert call("config", "check").code == 0
