@@ -187,7 +187,7 @@ class Draft:
                 if self.is_root and (number in VITAL or 0 <= number - PIXELS <= 8):
                     raise EditFailed(f"{pattern} takes out what an object cannot be without")
                 self.remove_number(number)
-        for number in self.numbers():
+        for number in self._sequences():
             for item in self.items(number):
                 item.remove_matching(pattern)
 
@@ -200,17 +200,27 @@ class Draft:
         gone = {tag for tag, value in self._written.items() if value is None}
         return sorted({*self.level.entries, *self._written, *self._added} - (gone - {*self._added}))
 
+    def _sequences(self) -> set[int]:
+        """The tags that may have items, as far as the level has been read."""
+        written = {tag for tag, entry in self.level.entries.items() if entry[0] in _MAY_BE_SEQUENCE}
+        return (written - self._written.keys()) | self._added.keys()
+
     def every(self) -> Iterator[tuple[Draft, int, str]]:
         """Every element at this level and below with its VR; sequences after their items."""
         self.level.complete()
+        sequences = self._sequences()
         for number in self.numbers():
-            for item in self.items(number):
+            for item in self.items(number) if number in sequences else ():
                 yield from item.every()
             yield self, number, self.vr_at(number)
 
     def vr_at(self, number: int) -> str:
         """The VR of an element that is there."""
-        value = self.current(Tag(number >> 16, number & 0xFFFF))
+        if number not in self._written:
+            element = self.level.find(number)
+            if element is not None:
+                return self.data_set.vr_of(self.level, number, element)
+        value = self._written.get(number)
         return "SQ" if value is None else value.vr
 
     def append(self, tag: int, body: bytes = b"") -> Draft:
@@ -312,17 +322,18 @@ class Draft:
     def _encoded_item(self) -> bytes:
         level = self.level
         if self.is_new:
-            return encode_item(self._joined(), level.form)
+            return encode_item(self.joined(), level.form)
         if not self.changed():
             return self._source(level.start - 8, level.end)
-        body = self._joined()
+        body = self.joined()
         if not level.is_defined:
             head = self._source(level.start - 8, level.start)
             return head + body + self._source(level.position, level.end)
         head = self._source(level.start - 8, level.start - 4)
         return head + level.form.number.pack(len(body)) + body
 
-    def _joined(self) -> bytes:
+    def joined(self) -> bytes:
+        """The level with its changes, as one piece."""
         return b"".join(
             piece
             if isinstance(piece, bytes)
@@ -335,7 +346,7 @@ class Draft:
         self._items.pop(number, None)
         self._added.pop(number, None)
         self._recoded.discard(number)
-        if self.level.find(number) is None:
+        if number not in self.level.entries and self.level.find(number) is None:
             self._written.pop(number, None)
         else:
             self._written[number] = None
@@ -356,6 +367,7 @@ class Draft:
         return bytes(self.level.source[start:end])
 
 
+_MAY_BE_SEQUENCE = frozenset({b"SQ", b"UN", None})
 _OPAQUE = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ"})
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias, assert_never
 
 from rules.draft import Draft, EditFailed, NeedsUnicode
@@ -84,9 +85,14 @@ def apply_edits(
         sop_class_uid=_uid(draft, _SOP_CLASS_UID),
         sop_instance_uid=_uid(draft, _SOP_INSTANCE_UID),
         transfer_syntax_uid=data_set.transfer_syntax_uid,
-        changed=tuple(str(Tag(tag >> 16, tag & 0xFFFF)) for tag in changed),
+        changed=tuple([_name(tag) for tag in changed]),
         pixel_edits=tuple(edit for edit in edits if isinstance(edit, PixelEdit)),
     )
+
+
+@lru_cache(maxsize=1 << 14)
+def _name(number: int) -> str:
+    return str(Tag(number >> 16, number & 0xFFFF))
 
 
 def _edited(edits: Sequence[Edit], data_set: EncodedDataSet, *, in_unicode: bool) -> Draft:

@@ -160,11 +160,12 @@ def _equal_by_object(slots: Slots, fact: Fact, texts: Sequence[str]) -> Holds:
 
     kinds = {kind.name: kind for kind in map(kind_of_vr, VRS_WITH_TEXT)} | {TEXT.name: TEXT}
     slots_of = {name: slots.keys(fact, kind) for name, kind in kinds.items()}
+    vr = slots.slot(("vr", fact.name), lambda view: view.facts.attributes.vr(path))
 
     def holds(view: View) -> bool:
         if view.get(raw) is None:
             return False
-        kind = kind_of_vr(view.facts.attributes.vr(path))
+        kind = kind_of_vr(view.get(vr))
         kind = kind if kind.equals else TEXT
         if kind.name not in known:
             known[kind.name] = compiled(kind)
