@@ -114,22 +114,23 @@ def _thrown_away(edit: Edit) -> tuple[AttributePath, ...]:
             return ()
 
 
-def _read(edit: Edit) -> frozenset[AttributePath] | None:
-    """What an edit looks at before it writes; None: it may be everything."""
+def _reads(edit: Edit, path: AttributePath) -> bool:
+    """Whether an edit may look at the attribute before it is written anew; those that reach
+    wherever they reach (lookup, hash, shift_dates …) do."""
     match edit:
         case Set():
-            return frozenset(field for one in edit.values.values() for field in one.fields)
+            return any(path in template.fields for template in edit.values.values())
         case SetIfMissing() | Prefix() | Suffix():
-            fields = [field for one in edit.values.values() for field in one.fields]
-            return frozenset([*edit.values, *fields])
+            fields = any(path in template.fields for template in edit.values.values())
+            return fields or path in edit.values
         case Copy() | Move():
-            return frozenset([edit.ends.source])
+            return path == edit.ends.source
         case Remove():
-            return frozenset()
+            return False
         case Upper() | Lower() | Strip() | Replace():
-            return frozenset(_written(edit))
+            return path in _written(edit)
         case _:
-            return None
+            return True
 
 
 def _on_what_is_absent(route: CompiledRoute, conditions: Sequence[Wanted]) -> Iterator[Finding]:

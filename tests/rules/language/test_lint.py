@@ -147,6 +147,9 @@ FINE = [
     edits("copy: {from: StudyID, to: AccessionNumber}", "set: {StudyID: B}",
           when="{StudyID: {present: true}}"),
     edits("set: {StudyID: A}", "copy: {from: StudyID, to: AccessionNumber}"),
+    edits("set: {StudyID: A}", "map: {tag: Modality, from: StudyID, values: {A: CT}}",
+          "set: {StudyID: B}"),
+    edits("set: {PatientName: '{PatientID}'}", "keep_only: [PatientID]", "remove: [PatientName]"),
 ]  # fmt: skip
 
 
