@@ -57,7 +57,7 @@ def _encoded(
     if loss is not None and photometric == "PALETTE COLOR":
         raise CannotTranscode("a palette's indices cannot lose anything")
     if syntax.codec == "jpeg-lossless":
-        return _jpeg_lossless(samples, picture), photometric
+        return _jpeg_lossless(samples, photometric, picture), photometric
     if syntax.codec == "jpeg-ls":
         return _jpeg_ls(samples, picture, loss), photometric
     with_mct = photometric == "RGB"
@@ -118,19 +118,29 @@ def _jpeg(samples: Samples, photometric: str, loss: Loss | None) -> tuple[bytes,
     return bytes(data), "YBR_FULL_422"
 
 
-def _jpeg_lossless(samples: Samples, picture: Picture) -> bytes:
+def _jpeg_lossless(samples: Samples, photometric: str, picture: Picture) -> bytes:
     bits = picture.bits_allocated if picture.is_signed else precision_of(samples, picture)
     colours = None if samples.shape[2] == 1 else "RGB"  # as they are: no transform
-    return bytes(
-        imagecodecs.jpeg8_encode(
-            _unsigned(samples),
-            lossless=True,
-            predictor=1,
-            bitspersample=max(bits, 2),
-            colorspace=colours,
-            outcolorspace=colours,
-        )
+    data = imagecodecs.jpeg8_encode(
+        _unsigned(samples),
+        lossless=True,
+        predictor=1,
+        bitspersample=max(bits, 2),
+        colorspace=colours,
+        outcolorspace=colours,
     )
+    return _unnamed(bytes(data)) if photometric.startswith("YBR") else bytes(data)
+
+
+def _unnamed(data: bytes) -> bytes:
+    """The codestream without its claim to be RGB: no Adobe marker, components 1, 2 and 3."""
+    if data[2:4] == b"\xff\xee":
+        data = data[:2] + data[4 + int.from_bytes(data[4:6], "big") :]
+    for named, plain in ((b"R", b"\1"), (b"G", b"\2"), (b"B", b"\3")):
+        frame, scan = data.index(b"\xff\xc3"), data.index(b"\xff\xda")
+        for at in (data.index(named, frame + 10), data.index(named, scan + 5)):
+            data = data[:at] + plain + data[at + 1 :]
+    return data
 
 
 def _jpeg_ls(samples: Samples, picture: Picture, loss: Loss | None) -> bytes:
