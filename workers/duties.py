@@ -28,11 +28,17 @@ log = get_logger("conductor")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Duty:
-    """Something to do every so many seconds."""
+    """Something to do every so many seconds; less often where it would take more than `share` of
+    the time."""
 
     name: str
     every: float
     act: Callable[[], object]
+    share: float = 1.0
+
+    def due_again(self, began: float, ended: float) -> float:
+        """When it is to be done next, by the clock of the two."""
+        return ended + max(self.every, (ended - began) / self.share)
 
 
 class Leadership:
@@ -115,9 +121,10 @@ class Rounds:
             self.last_round = time.monotonic()
             ours = bool(_guarded("lead", self._when))
             for duty in self._duties if ours else ():
-                if time.monotonic() >= due[duty]:
+                began = time.monotonic()
+                if began >= due[duty]:
                     _guarded(duty.name, duty.act)
-                    due[duty] = time.monotonic() + duty.every
+                    due[duty] = duty.due_again(began, time.monotonic())
 
 
 def _guarded(name: str, act: Callable[[], object]) -> object:

@@ -63,3 +63,9 @@ def test_who_never_led_has_nothing_to_retire_from() -> None:
     assert leading() == 0
     assert not lease.retired.is_set()
     assert not lease.acted.is_set()
+
+
+def test_a_duty_that_takes_long_is_done_less_often() -> None:
+    duty = Duty(name="count", every=10.0, act=lambda: None, share=0.01)
+    assert duty.due_again(100.0, 100.01) == 110.01
+    assert duty.due_again(100.0, 101.0) == 201.0
