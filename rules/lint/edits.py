@@ -63,8 +63,7 @@ def _undone(route: CompiledRoute) -> Iterator[Finding]:
     for index, edit in enumerate(edits):
         for path in _written(edit):
             for later in edits[index + 1 :]:
-                read = _read(later)
-                if read is None or path in read:
+                if _reads(later, path):
                     break
                 if path in _thrown_away(later):
                     word = _word(later)
