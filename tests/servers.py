@@ -87,9 +87,14 @@ class PostgreSql:
         if (self._data / "postmaster.pid").exists():
             self._run("pg_ctl", "stop", "-w", "-m", "immediate", "-D", str(self._data))
 
+    @property
+    def pid(self) -> int:
+        """Of the process whose children all others are."""
+        return int((self._data / "postmaster.pid").read_text().split()[0])
+
     def kill(self) -> None:
         """As a power cut would, as far as processes are concerned."""
-        postmaster = int((self._data / "postmaster.pid").read_text().split()[0])
+        postmaster = self.pid
         os.kill(postmaster, signal.SIGKILL)
         wait_until(lambda: not _lives(postmaster), "the end of PostgreSQL")
 
@@ -125,7 +130,7 @@ def postgresql() -> Iterator[PostgreSql]:
 
 
 class RabbitMq:
-    """A RabbitMQ node in `folder`, with an epmd of its own. `start`, `kill`, `wipe`."""
+    """A RabbitMQ node in `folder`, with an epmd of its own. `start`, `kill`, `forget`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -168,6 +173,12 @@ class RabbitMq:
         if wait:
             self._program.wait_for_port(self.port, 60)
 
+    @property
+    def pid(self) -> int:
+        """Of the process whose descendant the node is."""
+        assert self._program is not None
+        return self._program.pid
+
     def kill(self) -> None:
         """As a power cut would, as far as processes are concerned, for queues that are not new.
 
@@ -180,10 +191,11 @@ class RabbitMq:
             self._program.process.wait()
         self._program = None
 
-    def wipe(self) -> None:
-        """Lose everything that the node (which does not run) has stored."""
-        assert self._program is None, "the node runs"
-        shutil.rmtree(self._folder / "data")
+    def forget(self, url: str) -> None:
+        """Lose all queues of this virtual host, with all that is in them."""
+        host = urllib.parse.unquote(url.rpartition("/")[2])
+        for name in self.control("list_queues", "-p", host, "--no-table-headers", "name").split():
+            self.control("delete_queue", "-p", host, name)
 
     def stop(self) -> None:
         """End it and all that came with it."""

@@ -60,12 +60,20 @@ class Modality:
     """Several threads that send for ever, each over its own association, reconnecting."""
 
     def __init__(
-        self, port: int, *, threads: int = 4, template: bytes | None = None, title: str = "CT01"
+        self,
+        port: int,
+        *,
+        threads: int = 4,
+        template: bytes | None = None,
+        title: str = "CT01",
+        pause: float = 0.0,
     ) -> None:
+        """`pause`: seconds between two objects of one association."""
         self.acknowledged = Acknowledged()
         self.errors = 0
         self._port = port
         self._title = title
+        self._pause = pause
         self._template = template or slice_template()
         self._stopping = threading.Event()
         self._lock = threading.Lock()
@@ -115,6 +123,8 @@ class Modality:
                     else:
                         self.acknowledged.refused[uid] = status
                 break
+            if self._pause:
+                self._stopping.wait(self._pause)
         if association is not None:
             association.release()
 

@@ -72,10 +72,11 @@ class RouterUnderTest:
         self._runs = 0
         (folder / "rules").mkdir(parents=True)
         self._ledger = f"sqlite:///{self.ledger_file}"
+        self.broker = "memory://"
         places: dict[str, object] = {}
         if self._cluster is not None:
-            self._ledger = self._cluster.ledger()
-            places = {"broker": self._cluster.broker(), "spool": "var/spool"}
+            self._ledger, self.broker = self._cluster.ledger(), self._cluster.broker()
+            places = {"broker": self.broker, "spool": "var/spool"}
         site = {
             "listeners": [{"name": "main", "ae_title": "ROUTER", "port": self.port}],
             "destinations": list(destinations),
@@ -132,6 +133,13 @@ class RouterUnderTest:
             self.folder / f"run-{self._runs}-{role.replace(' ', '-')}.log",
             environ,
         )
+
+    def replace(self, role: str) -> None:
+        """Kill the first process of this role, and start another."""
+        index = next(n for n, one in enumerate(self.programs) if role in " ".join(one.command))
+        self.programs[index].kill()
+        self.programs[index] = self.launch(role)
+        self.programs[index].wait_for_line(r"^ready$", 60)
 
     def kill(self) -> None:
         """As a power cut would, for these processes."""

@@ -1,0 +1,171 @@
+"""A cluster loses what it stands on: RabbitMQ, its queues, PostgreSQL, workers, the conductor.
+
+Under load, and modalities see none of it; whatever was acknowledged arrives afterwards, and what
+arrived twice is counted. FAULT_SECONDS is how long a server stays away (60 for the long way),
+FAULT_ROUNDS how many workers are killed (20).
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.faults.modality import Modality
+from tests.faults.recording import RecordingScp
+from tests.faults.router_under_test import Cluster, RouterUnderTest, dicom, pause
+from tests.programs import wait_until
+from tests.servers import PostgreSql, RabbitMq, Servers, postgresql, rabbitmq
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
+
+AWAY = float(os.environ.get("FAULT_SECONDS", "4"))
+ROUNDS = int(os.environ.get("FAULT_ROUNDS", "4"))
+REPEATED_PER_KILL = 2 * 17
+"""Two associations, and at most 16 outcomes and the object in hand that were not recorded."""
+TAKEOVER_SECONDS = 15
+
+
+@pytest.fixture(scope="module")
+def broker() -> Iterator[RabbitMq]:
+    with rabbitmq() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def ledger() -> Iterator[PostgreSql]:
+    with postgresql() as server:
+        yield server
+
+
+class Site:
+    """A cluster under load, with one destination that keeps count."""
+
+    def __init__(self, router: RouterUnderTest, pacs: RecordingScp, modality: Modality) -> None:
+        self.router = router
+        self.pacs = pacs
+        self.modality = modality
+
+    @property
+    def acknowledged(self) -> dict[str, bytes]:
+        return self.modality.acknowledged.data_sets
+
+    def flows(self, seconds: float = 60.0) -> None:
+        """Until objects that were acknowledged from now on have arrived."""
+        before = len(self.pacs.arrivals.data_sets)
+        wait_until(
+            lambda: len(self.pacs.arrivals.data_sets) > before + 20, "objects to flow", seconds
+        )
+
+    def receives(self) -> None:
+        """Until more objects are acknowledged."""
+        before = len(self.acknowledged)
+        wait_until(lambda: len(self.acknowledged) > before + 20, "objects to be acknowledged", 10)
+
+
+@contextmanager
+def under_load(folder: Path, broker: RabbitMq, ledger: PostgreSql, *more: str) -> Iterator[Site]:
+    """A cluster with `more` processes than one of each role. At the end everything must have
+    arrived; how much arrived twice is printed."""
+    servers = Servers(broker, ledger)
+    roles = ("conductor", "ingress", "worker rules", "worker egress", *more)
+    cluster = Cluster(ledger=servers.ledger, broker=servers.broker, roles=roles)
+    with RecordingScp() as pacs:
+        router = RouterUnderTest(
+            folder,
+            destinations=[dicom("pacs", pacs.port)],
+            routes=[{"name": "all", "send_to": ["pacs"]}],
+            cluster=cluster,
+        )
+        with router:
+            with Modality(router.port, threads=1, pause=0.01) as modality:
+                site = Site(router, pacs, modality)
+                site.flows()
+                yield site
+                site.flows(90)
+            acknowledged = modality.acknowledged.data_sets
+            router.wait_until_settled(acknowledged)
+            missing = acknowledged.keys() - pacs.arrivals.data_sets.keys()
+            assert not missing, f"{len(missing)} acknowledged objects never arrived"
+            for uid, data in acknowledged.items():
+                assert set(pacs.arrivals.data_sets[uid]) == {data}
+            assert not modality.acknowledged.refused
+            print(f"\n{len(acknowledged)} acknowledged, {pacs.arrivals.total} arrivals")
+
+
+def repeated(site: Site) -> int:
+    """How often an object arrived once more than it was received."""
+    sql = "SELECT count(*) FROM deliveries WHERE state = 'delivered'"
+    return site.pacs.arrivals.total - site.router.count(sql)
+
+
+def test_rabbitmq_is_killed_and_back_after_a_while(
+    tmp_path: Path, broker: RabbitMq, ledger: PostgreSql
+) -> None:
+    with under_load(tmp_path, broker, ledger) as site:
+        broker.kill()
+        site.receives()
+        pause(AWAY)
+        site.receives()
+        broker.start()
+        site.flows()
+    assert not site.modality.errors
+    assert repeated(site) == 0
+
+
+def test_all_queues_and_what_was_in_them_are_lost(
+    tmp_path: Path, broker: RabbitMq, ledger: PostgreSql
+) -> None:
+    with under_load(tmp_path, broker, ledger) as site:
+        site.receives()
+        broker.forget(site.router.broker)
+        site.receives()
+        site.flows()
+    assert not site.modality.errors
+    assert repeated(site) == 0
+
+
+def test_postgresql_is_killed_and_back_after_a_while(
+    tmp_path: Path, broker: RabbitMq, ledger: PostgreSql
+) -> None:
+    with under_load(tmp_path, broker, ledger) as site:
+        ledger.kill()
+        site.receives()
+        pause(AWAY)
+        site.receives()
+        ledger.start()
+        site.flows()
+    assert not site.modality.errors
+    print(f"{repeated(site)} were sent twice")
+
+
+def test_workers_of_every_kind_are_killed(
+    tmp_path: Path, broker: RabbitMq, ledger: PostgreSql
+) -> None:
+    chance = random.Random(20261121)
+    kinds = ("worker rules", "worker egress", "conductor", "ingress")
+    with under_load(tmp_path, broker, ledger, "conductor") as site:
+        for number in range(ROUNDS):
+            pause(chance.uniform(0.2, 1.0))
+            site.router.replace(kinds[number % len(kinds)])
+    count = repeated(site)
+    print(f"{ROUNDS} kills: {count} were sent twice")
+    assert count <= ROUNDS * REPEATED_PER_KILL
+
+
+def test_another_conductor_takes_over(tmp_path: Path, broker: RabbitMq, ledger: PostgreSql) -> None:
+    sql = "SELECT owner FROM leaders WHERE name = 'conductor'"
+    with under_load(tmp_path, broker, ledger, "conductor") as site:
+        one, two = (site.router.programs[number] for number in (0, -1))
+        ((before,),) = site.router.ask(sql)
+        leader = one if str(before).endswith(f"-{one.pid}") else two
+        began = time.monotonic()
+        leader.kill()
+        wait_until(lambda: site.router.ask(sql) != [(before,)], "another leader", TAKEOVER_SECONDS)
+        print(f"another conductor led after {time.monotonic() - began:.1f} s")
+    assert not site.modality.errors
