@@ -19,6 +19,7 @@ from sqlalchemy import (
     update,
 )
 
+from router.ledger.commitments import ToCommit, require
 from router.ledger.interventions import DeliveryFilter, cancel, hold, release, retry
 from router.ledger.leasing import (
     LeasedDelivery,
@@ -69,6 +70,7 @@ class DeliveryOutcome:
 
     `attempts` is the count to store: raise it only when the failure is the delivery's own.
     `next_attempt_in_ms` is for state waiting; `status` is the DIMSE status (PS3.7 annex C).
+    `to_commit`: delivered is not its end, the destination is to prove that it keeps it.
     """
 
     delivery_id: int
@@ -82,6 +84,7 @@ class DeliveryOutcome:
     took_ms: int | None = None
     worker: str | None = None
     detail: str | None = None
+    to_commit: ToCommit | None = None
 
 
 EXPIRED = "lease_expired"
@@ -126,9 +129,19 @@ def record_outcomes(conn: Connection, owner: str, outcomes: Sequence[DeliveryOut
         for start in range(0, len(ids), CHUNK):
             conn.execute(_RECORD, {**change._asdict(), "ids": ids[start : start + CHUNK]})
     conn.execute(_EVENTS, [_event_row(outcome) for outcome in recorded])
+    _require_proof(conn, recorded)
     final = [ours[outcome.delivery_id] for outcome in recorded if outcome.state in FINAL_STATES]
     settle(conn, final)
     return len(recorded)
+
+
+def _require_proof(conn: Connection, recorded: Sequence[DeliveryOutcome]) -> None:
+    wanted: dict[ToCommit, list[int]] = {}
+    for outcome in recorded:
+        if outcome.to_commit is not None and outcome.state is DeliveryState.DELIVERED:
+            wanted.setdefault(outcome.to_commit, []).append(outcome.delivery_id)
+    for how, ids in wanted.items():
+        require(conn, ids, how)
 
 
 def _ours(conn: Connection, owner: str, ids: Sequence[int]) -> dict[int, str]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from sqlalchemy import BindParameter, Connection, bindparam, delete, select
 
 from router.ledger.models import DELIVERIES, DELIVERY_EVENTS, OBJECT_EVENTS, OBJECTS
+from router.ledger.models_commitment import COMMITMENTS
 from router.ledger.statements import NOW
 
 CHUNK = 500
@@ -28,6 +29,7 @@ _ENDED = (
 _IDS: BindParameter[Sequence[object]] = bindparam("ids", expanding=True)
 _DELIVERIES_OF = select(DELIVERIES.c.id).where(DELIVERIES.c.object_id.in_(_IDS))
 _DROP_DELIVERY_EVENTS = delete(DELIVERY_EVENTS).where(DELIVERY_EVENTS.c.delivery_id.in_(_IDS))
+_DROP_COMMITMENTS = delete(COMMITMENTS).where(COMMITMENTS.c.delivery_id.in_(_IDS))
 _DROP_DELIVERIES = delete(DELIVERIES).where(DELIVERIES.c.object_id.in_(_IDS))
 _DROP_OBJECT_EVENTS = delete(OBJECT_EVENTS).where(OBJECT_EVENTS.c.object_id.in_(_IDS))
 _DROP_OBJECTS = delete(OBJECTS).where(OBJECTS.c.id.in_(_IDS))
@@ -43,7 +45,8 @@ def end(conn: Connection, history_ms: int, limit: int = CHUNK) -> int:
         return 0
     deliveries = list(conn.scalars(_DELIVERIES_OF, {"ids": ids}))
     for start in range(0, len(deliveries), CHUNK):
-        conn.execute(_DROP_DELIVERY_EVENTS, {"ids": deliveries[start : start + CHUNK]})
+        for statement in (_DROP_DELIVERY_EVENTS, _DROP_COMMITMENTS):
+            conn.execute(statement, {"ids": deliveries[start : start + CHUNK]})
     for statement in (_DROP_DELIVERIES, _DROP_OBJECT_EVENTS, _DROP_OBJECTS):
         conn.execute(statement, {"ids": ids})
     return len(ids)

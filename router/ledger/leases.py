@@ -1,8 +1,9 @@
 """Leadership: a lease on a name, so that one of several processes acts."""
 
-from sqlalchemy import Connection, Integer, bindparam, or_, update
+from sqlalchemy import Connection, Integer, bindparam, or_, text, update
 
 from router.ledger.models import DELIVERIES, DESTINATION_SLOTS, DESTINATIONS, LEADERS
+from router.ledger.models_commitment import COMMITMENT_REQUESTS
 from router.ledger.statements import LEASED, NOTHING, NOW, InsertNew
 
 _LEAD = (
@@ -46,11 +47,15 @@ _ABANDONED = (
     update(DESTINATION_SLOTS).values(owner=None, lease_until=NOTHING),
     update(DESTINATIONS).values(probe_owner=None, probe_until=NOTHING),
     update(LEADERS).values(owner=None, lease_until=NOTHING),
+    update(COMMITMENT_REQUESTS)
+    .where(text("commitment_requests.state = 'open'"), COMMITMENT_REQUESTS.c.sent_at.is_(None))
+    .values(answer_by=NOW),
 )
 
 
 def abandon_all(conn: Connection) -> None:
     """End every lease now: for a process that is the only one, and so knows that whoever held
-    them is gone. What they had in hand waits again, no attempt charged."""
+    them is gone. What they had in hand waits again, no attempt charged; who was asked to commit
+    and has not taken the request is asked anew."""
     for statement in _ABANDONED:
         conn.execute(statement)

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator
 from sqlalchemy import Connection, bindparam, exists, select, update
 
 from router.ledger.models import DELIVERIES, OBJECTS
-from router.ledger.statements import CHUNK, NOTHING, NOW, OPEN, constant
+from router.ledger.models_commitment import COMMITMENTS
+from router.ledger.statements import CHUNK, NOTHING, NOW, OPEN, UNPROVEN, constant
 
 # Two workers may finish the last two deliveries of an object at once: each must wait for the
 # other here, or both would still see something owed. Everyone waits in the same order.
@@ -21,13 +22,15 @@ _SETTLE = (
         OBJECTS.c.id.in_(bindparam("ids", expanding=True)),
         OBJECTS.c.state.in_([constant("routed"), constant("discarded")]),
         ~exists().where(DELIVERIES.c.object_id == OBJECTS.c.id, OPEN),
+        ~exists().where(COMMITMENTS.c.object_id == OBJECTS.c.id, UNPROVEN),
     )
     .values(settled_at=NOW)
 )
 
 
 def settle(conn: Connection, object_ids: Iterable[str]) -> None:
-    """Mark those of the objects as settled that have no open delivery left."""
+    """Mark those of the objects as settled that have no open delivery left, and none that is
+    still to be proven."""
     for ids in _locked(conn, object_ids):
         conn.execute(_SETTLE, {"ids": ids})
 

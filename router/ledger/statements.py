@@ -27,6 +27,7 @@ CHUNK = 500
 WAITING: Final[TextClause] = text("deliveries.state = 'waiting'")
 LEASED: Final[TextClause] = text("deliveries.state = 'leased'")
 OPEN: Final[TextClause] = text("deliveries.state IN ('waiting', 'leased', 'held', 'failed')")
+UNPROVEN: Final[TextClause] = text("commitments.state IN ('due', 'check', 'requested')")
 UNFINISHED: Final[TextClause] = text("objects.state IN ('received', 'unrouted', 'held', 'failed')")
 
 OUTSIDE = "outside_window"
@@ -94,6 +95,7 @@ __all__ = [
     "OPEN",
     "OUTSIDE",
     "UNFINISHED",
+    "UNPROVEN",
     "WAITING",
     "InsertNew",
     "constant",
