@@ -40,6 +40,7 @@ from router.cli.queue_views import (
 )
 from router.cli.render import plain, say_json
 from router.ledger import DeliveryFilter, destinations, queries
+from router.ledger.bundle_views import open_counts
 from router.ledger.clock import read_clock
 
 app = typer.Typer(add_completion=False)
@@ -58,7 +59,8 @@ def queue(ctx: typer.Context, config: ConfigOption = None, as_json: JsonOption =
         summaries = queries.queue_summary(connection)
         health = destinations.all_health(connection)
         waiting = queries.object_counts(connection)
-        standing = Standing(site=site, now=read_clock(connection))
+        bundles, bundled = open_counts(connection)
+        standing = Standing(site=site, now=read_clock(connection), bundles=bundles, bundled=bundled)
     shown = (standing, summaries, health, waiting)
     if as_json:
         say_json(summary_json(*shown))

@@ -25,6 +25,8 @@ class Standing:
 
     site: "Site"
     now: int
+    bundles: int = 0
+    bundled: int = 0
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -64,6 +66,7 @@ def summary_json(
             for name in _all_names(standing.names, summaries)
         ],
         "objects": {state.value: count for state, count in waiting.items()},
+        "bundles": {"open": standing.bundles, "objects": standing.bundled},
     }
 
 
@@ -85,6 +88,9 @@ def say_summary(
         if not of_name:
             rows.append([name, "", 0, *([0] * len(AGES)), how])
     say_table(["destination", "state", "total", *AGES, "health"], rows)
+    if standing.bundles:
+        wait = f"{standing.bundled} in {standing.bundles} bundles that wait for more"
+        typer.echo(f"{wait}: see `dicom-router bundles list`")
     for state, count in waiting.items():
         if state is ObjectState.RECEIVED:
             typer.echo(f"{count} received and not yet routed")

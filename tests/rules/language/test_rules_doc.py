@@ -14,10 +14,14 @@ from rules.edits_lookup import LookupTable, MappedValues
 from rules.edits_pixels import TARGETS, Burning, Lossy, Transcoding
 from rules.edits_schema import EDITS, FromTo, Replacement
 from rules.edits_structure import NewItem
+from rules.flow_schema import Between as TimeOfDay
+from rules.flow_schema import WaitFor
 from rules.loading import rules_of_texts
 from rules.names import NAMED
 from rules.scenario_schema import Expectation, Scenario, ScenarioFile
 from rules.schema import Route, RuleFile
+from rules.send_to import GROUPS as GROUP_WORDS
+from rules.send_to import Balance, Failover, TableKey
 from rules.uids import GROUPS
 
 PAGE = (Path(__file__).parents[3] / "docs" / "rules.md").read_text(encoding="utf-8")
@@ -69,6 +73,12 @@ def test_every_word_is_explained_and_no_other(section: str, words: set[str]) -> 
             | keys(Burning)
             | {one.keyword for one in TARGETS.values()},
         ),
+        (
+            "Groups of destinations",
+            set(GROUP_WORDS) | keys(Failover) | keys(Balance) | keys(TableKey),
+        ),
+        ("Waiting for a study or series", keys(WaitFor) | {"route", "hold", "rebundle"}),
+        ("Windows", keys(TimeOfDay)),
         ("YAML, and what this router makes of it", {"null", "~"}),
     ],
 )
