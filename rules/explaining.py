@@ -11,6 +11,7 @@ from rules.conditions import Check
 from rules.edits import EditFailed, apply_edits
 from rules.encoded import EncodedDataSet, MalformedDataSet
 from rules.facts import Facts
+from rules.names import GROUP
 from rules.routes import RouteTable, match
 from rules.uids import name_of
 from rules.verdict import Failure, Verdict
@@ -30,13 +31,15 @@ class ConditionTold:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouteTold:
-    """One route. `skipped` says why it was not looked at; its conditions are told all the same."""
+    """One route. `skipped` says why it was not looked at; its conditions are told all the same.
+    `waits_for`: study or series; conditions on that count as true until it is there."""
 
     route: str
     file: str
     line: int
     matched: bool
     skipped: str | None
+    waits_for: str | None
     conditions: tuple[ConditionTold, ...]
 
     @property
@@ -56,14 +59,16 @@ class Explanation:
 def explained(
     table: RouteTable, facts: Facts, data_set: EncodedDataSet, down: Down = NOBODY_DOWN
 ) -> Explanation:
-    """Decide, try the edits, and tell. MalformedDataSet where the header makes no sense."""
-    verdict = match(table, facts, down)
+    """Decide, try the edits, and tell. What else belongs to the object's study is not known: as
+    when it came. MalformedDataSet where the header makes no sense."""
+    verdict = match(table, facts, down, arriving=True)
     view = View(table.slots, facts)
     told: list[RouteTold] = []
     stopped: str | None = None
     for compiled in table.all_routes:
         route = compiled.route
-        conditions = tuple(_told(check, view) for check in compiled.checks)
+        waits = route.wait_for.level if route.wait_for is not None else None
+        conditions = tuple(_told(check, view, waits) for check in compiled.checks)
         skipped = "disabled" if route.disabled else stopped
         matched = skipped is None and all(one.holds for one in conditions)
         told.append(
@@ -73,6 +78,7 @@ def explained(
                 line=compiled.line,
                 matched=matched,
                 skipped=skipped,
+                waits_for=waits,
                 conditions=conditions,
             )
         )
@@ -113,7 +119,10 @@ def nearest(routes: Sequence[RouteTold], most: int) -> list[RouteTold]:
     return [routes[index] for index in sorted(ranked[:most])]
 
 
-def _told(check: Check, view: View) -> ConditionTold:
+def _told(check: Check, view: View, waits: str | None = None) -> ConditionTold:
+    if waits is not None and check.key in GROUP and view.facts.group is None:
+        found = f"not known until the {waits} is there"
+        return ConditionTold(key=check.key, wanted=check.wanted, found=found, holds=True)
     holds = check.holds(view)
     failure = check.fails(view)
     found = failure.found

@@ -97,7 +97,7 @@ def diff(
 
 def _compare(label: str, facts: Facts, old: RouteTable, new: RouteTable, outcome: Outcome) -> None:
     try:
-        found = difference(match(old, facts), match(new, facts))
+        found = difference(match(old, facts, arriving=True), match(new, facts, arriving=True))
     except MalformedDataSet:
         outcome.counts["unreadable"] += 1
         return

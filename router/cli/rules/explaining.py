@@ -171,7 +171,8 @@ def _say(name: str, known: "KnownObject | None", told: "Explanation", *, everyth
 def _say_route(one: "RouteTold", *, everything: bool) -> None:
     conditions: Sequence[ConditionTold] = one.conditions if everything else one.failing
     if one.matched:
-        typer.echo(f"  match  {one.route}")
+        waits = f", when its {one.waits_for} is there" if one.waits_for else ""
+        typer.echo(f"  match  {one.route}{waits}")
         conditions = one.conditions if everything else ()
     elif one.skipped is not None:
         typer.echo(f"  -      {one.route}: not looked at, {one.skipped}")

@@ -128,6 +128,21 @@ def test_an_edit_that_holds_is_told(call: Any, site_file: Path, received: Receiv
     assert "  held   s, for ai: PatientComments is absent" in said.out.splitlines()
 
 
+def test_what_waits_for_its_study_says_so(call: Any, site_file: Path):
+    rules = site_file.parent / "rules" / "10-routes.yaml"
+    rules.write_text(
+        "routes:\n- {name: whole, send_to: ai, wait_for: {study: 60s}, "
+        "when: {Modality: CT, study.objects: {above: 9}}}\n"
+    )
+    lines = call("rules", "explain", CT, "-c", site_file, "--all").out.splitlines()
+    assert lines[1:5] == [
+        "  match  whole, when its study is there",
+        "           yes  Modality: wanted value CT, found CT",
+        "           yes  study.objects: wanted above 9, found not known until the study is there",
+        "  to ai, routine: whole",
+    ]
+
+
 def test_what_is_not_there_cannot_be_explained(call: Any, site_file: Path, received: Received):
     assert call("rules", "explain", "1.2.3", "-c", site_file).code == 1
     assert call("rules", "explain", "none.dcm", "-c", site_file).code == 2

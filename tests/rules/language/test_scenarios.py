@@ -157,6 +157,27 @@ def test_the_transfer_syntax_can_be_expected(table_of: TableOf, tmp_path: Path) 
     ]
 
 
+def test_what_came_together_can_be_given(table_of: TableOf, tmp_path: Path) -> None:
+    table = table_of(
+        """
+        routes:
+          - name: it
+            send_to: x
+            wait_for: {study: 60s}
+            when:
+              received: {between: {from: "22:00", to: "06:00", zone: Europe/Berlin}}
+              study.objects: {at_least: 3}
+              study.modalities: CT
+        """
+    )
+    group = "study.objects: 3, study.modalities: [CT, SR]"
+    late, early = "2026-11-21 22:30 Europe/Berlin", "2026-11-21 20:30"
+    given = f"received: {late}, {group}"
+    assert differences(table, tmp_path, given, "send_to: x") == []
+    assert differences(table, tmp_path, f"received: {early}, {group}", "send_to: []") == []
+    assert differences(table, tmp_path, f"received: {late}", "send_to: []") == []
+
+
 def test_a_destination_can_be_down(table_of: TableOf, tmp_path: Path) -> None:
     table = table_of("routes: [{name: it, send_to: {failover: [one, two]}}]")
     text = "tests: [{{name: a, down: {}, expect: {{send_to: [{}]}}}}]"
