@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 
 from rules.conditions_schema import When
 from rules.lint.findings import Finding, at
@@ -11,8 +12,10 @@ from rules.lint.values import has_one_value
 from rules.lint.wanted import Wanted, as_texts
 from rules.problems import Mistake, Step
 from rules.routes import CompiledRoute
+from rules.spans import parse_span
 
 NEVER = "contradiction"
+SOME_DAY = datetime(2026, 1, 31, tzinfo=UTC)  # years and months have no length of their own
 LOWER, UPPER = ("at_least", "above"), ("at_most", "below")
 
 
@@ -25,7 +28,7 @@ def of_one(route: CompiledRoute, each: Wanted) -> Iterator[Finding]:
     elif condition.empty is True and set(condition.words) - {"empty", "present"}:
         message = "never true: an empty attribute has no value"
         yield at(route, each.path, NEVER, message, fix="Drop empty, or the rest")
-    if told := _empty_range([each]):
+    if told := _empty_range([each]) or _empty_age(each):
         yield at(route, each.path, NEVER, told, fix="Exchange the limits")
     for text in each.equal_to() if condition.value is not None else ():
         yield from _value_against_words(route, each, text)
@@ -93,6 +96,16 @@ def _denied(
         yield at(route, (*path, "not"), NEVER, message, fix="Drop one of them")
     for index, below in enumerate(when.all or ()):
         yield from _denied(route, below, (*path, "all", index), wanted)
+
+
+def _empty_age(each: Wanted) -> str | None:
+    older, newer = each.condition.older_than, each.condition.newer_than
+    if older is None or newer is None:
+        return None
+    oldest, newest = parse_span(newer).before(SOME_DAY), parse_span(older).before(SOME_DAY)
+    if newest > oldest:
+        return None
+    return f"never true of one value: older_than {older} and newer_than {newer}"
 
 
 def _empty_range(same: Sequence[Wanted]) -> str | None:

@@ -164,6 +164,10 @@ def _say(name: str, known: "KnownObject | None", told: "Explanation", *, everyth
         for choice in dispatch.choices:
             chosen = choice.chosen or "nobody: the object is held"
             typer.echo(f"       {choice.group}: {chosen}, {choice.why}")
+    sent = {dispatch.route for dispatch in told.verdict.dispatches}
+    for route in told.verdict.routes:
+        if route not in sent:
+            typer.echo(f"  nothing more: {route}, whose destinations get it already")
     if told.verdict.unrouted:
         typer.echo("  no route matches: the site's on_no_match decides")
 

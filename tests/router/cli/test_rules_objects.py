@@ -132,14 +132,18 @@ def test_what_waits_for_its_study_says_so(call: Any, site_file: Path):
     rules = site_file.parent / "rules" / "10-routes.yaml"
     rules.write_text(
         "routes:\n- {name: whole, send_to: ai, wait_for: {study: 60s}, "
-        "when: {Modality: CT, study.objects: {above: 9}}}\n"
+        "when: {Modality: CT, study.objects: {above: 9}}}\n- {name: again, send_to: ai}\n"
     )
     lines = call("rules", "explain", CT, "-c", site_file, "--all").out.splitlines()
     assert lines[1:5] == [
         "  match  whole, when its study is there",
         "           yes  Modality: wanted value CT, found CT",
         "           yes  study.objects: wanted above 9, found not known until the study is there",
+        "  match  again",
+    ]
+    assert lines[5:] == [
         "  to ai, routine: whole",
+        "  nothing more: again, whose destinations get it already",
     ]
 
 
