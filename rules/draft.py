@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from rules.charsets import CharacterSet
 from rules.encoded import EncodedDataSet, Piece, Slice, charset_of
-from rules.encoded_forms import UNDEFINED, sequence_form
+from rules.encoded_forms import UNDEFINED
 from rules.encoded_level import PIXELS, Element, Level
 from rules.encoded_values import is_creator, is_legible, private_vr, standard_vr, values_of
 from rules.encoded_writing import (
@@ -304,7 +304,6 @@ class Draft:
 
     def _encoded_sequence(self, element: Element, tag: int) -> bytes:
         """A sequence with changed items, of undefined length wherever it was so."""
-        form = sequence_form(element.vr, self.level.form)
         content = b""
         if tag in self._items:
             content = b"".join([item._encoded_item() for item in self._items[tag]])
@@ -317,7 +316,7 @@ class Draft:
         if len(content) >= UNDEFINED:
             raise EditFailed("a sequence grows beyond 4 GiB")
         head = self._source(element.start, element.value - 4)
-        return head + form.number.pack(len(content)) + content
+        return head + self.level.form.number.pack(len(content)) + content
 
     def _encoded_item(self) -> bytes:
         level = self.level

@@ -28,27 +28,31 @@ def hash_values(draft: Draft, hashing: Hashing) -> None:
     """Every value by the pseudonym that it has under the key; values of several attributes that
     are the same stay the same."""
 
-    def pseudonym(value: str) -> str:
-        digest = base64.b32encode(_digest(hashing.secret, "hash", value.strip()))
-        return digest.decode("ascii")[: hashing.length]
-
     for path in hashing.tag:
         for level in draft.at(path.steps[:-1]):
-            _change(level, path.tag, pseudonym)
+            _change(level, path.tag, lambda text: pseudonym(hashing.secret, text, hashing.length))
+
+
+def pseudonym(key: Key | None, value: str, length: int) -> str:
+    """Capitals and digits that stand for the value under the key."""
+    digest = base64.b32encode(_digest(key, "hash", value.strip()))
+    return digest.decode("ascii")[:length]
 
 
 def renumber(draft: Draft, renumbering: Renumbering) -> None:
-    """UIDs below 2.25 (PS3.5 B.2) from the first 128 bits of a keyed digest."""
-
-    def new_uid(value: str) -> str:
-        if value.startswith(DICOM_ROOT):
-            return value
-        number = int.from_bytes(_digest(renumbering.secret, "uid", value)[:16], "big")
-        return f"2.25.{number}"
-
+    """UIDs of the key in place of those that are there."""
     for level, tag in _chosen(draft, renumbering.tag, renumbering.except_, frozenset({"UI"})):
         if tag.number not in NAMING:
-            _change(level, tag, new_uid)
+            _change(level, tag, lambda uid: new_uid(renumbering.secret, uid))
+
+
+def new_uid(key: Key | None, value: str) -> str:
+    """A UID below 2.25 (PS3.5 B.2) from the first 128 bits of a keyed digest; one that DICOM
+    defines as it is."""
+    if value.startswith(DICOM_ROOT):
+        return value
+    number = int.from_bytes(_digest(key, "uid", value)[:16], "big")
+    return f"2.25.{number}"
 
 
 def shift_dates(draft: Draft, shifting: Shifting) -> None:
@@ -69,8 +73,13 @@ def _keyed_days(draft: Draft, shifting: Shifting) -> int:
     who = "\\".join(value for values in found for value in values or ())
     if not who:
         raise EditFailed(f"{shifting.by} is absent or empty")
-    number = int.from_bytes(_digest(shifting.secret, "days", who)[:8], "big")
-    return -1 - number % shifting.within
+    return days_back(shifting.secret, who, shifting.within)
+
+
+def days_back(key: Key | None, who: str, within: int) -> int:
+    """From -1 to -`within`, the same for the same `who`."""
+    number = int.from_bytes(_digest(key, "days", who)[:8], "big")
+    return -1 - number % within
 
 
 def _chosen(

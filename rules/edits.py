@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeAlias, assert_never
 
+from rules.deid.engine import Told, deidentify
+from rules.deid.profile import Profile
 from rules.draft import Draft, EditFailed, NeedsUnicode
 from rules.editing_keyed import hash_values, renumber, shift_dates
 from rules.editing_structure import add_item, keep_only, remove
@@ -62,23 +64,32 @@ class Edited:
 
 
 def apply_edits(
-    edits: Sequence[Edit], data_set: EncodedDataSet, *, record: Recording | None
+    edits: Sequence[Edit],
+    data_set: EncodedDataSet,
+    *,
+    record: Recording | None,
+    profile: Profile | None = None,
+    told: Told | None = None,
 ) -> Edited:
-    """The data set with the edits done in order, each seeing what those before it did.
+    """The data set with the edits done in order, each seeing what those before it did, and what
+    comes of them de-identified by the profile, which tells `told` of every attribute.
 
     EditFailed where one cannot be carried out, MalformedDataSet where the header makes no sense.
     A text that the object's character set cannot hold brings the whole object into Unicode.
     Digital signatures do not outlast a change of what they may sign.
-    With a Recording, the previous values go into the Original Attributes Sequence.
+    With a Recording, the previous values go into the Original Attributes Sequence, unless the
+    object is de-identified.
     """
     data_set.root.complete()
+    every = (*edits, *(profile.edits if profile is not None else ()))
+    in_unicode = any(isinstance(edit, Charset) for edit in every)
     try:
-        draft = _edited(edits, data_set, in_unicode=any(isinstance(e, Charset) for e in edits))
+        draft = _changed(edits, data_set, profile, told, in_unicode=in_unicode)
     except NeedsUnicode:
-        draft = _edited(edits, data_set, in_unicode=True)
+        draft = _changed(edits, data_set, profile, told, in_unicode=True)
     draft.drop_signatures()
     changed = draft.changed()
-    if record is not None and changed:
+    if record is not None and changed and profile is None:
         record_originals(draft, record, draft.edited())
     return Edited(
         pieces=_pieces(draft, data_set),
@@ -86,7 +97,7 @@ def apply_edits(
         sop_instance_uid=_uid(draft, _SOP_INSTANCE_UID),
         transfer_syntax_uid=data_set.transfer_syntax_uid,
         changed=tuple([_name(tag) for tag in changed]),
-        pixel_edits=tuple(edit for edit in edits if isinstance(edit, PixelEdit)),
+        pixel_edits=tuple(edit for edit in every if isinstance(edit, PixelEdit)),
     )
 
 
@@ -95,12 +106,21 @@ def _name(number: int) -> str:
     return str(Tag(number >> 16, number & 0xFFFF))
 
 
-def _edited(edits: Sequence[Edit], data_set: EncodedDataSet, *, in_unicode: bool) -> Draft:
+def _changed(
+    edits: Sequence[Edit],
+    data_set: EncodedDataSet,
+    profile: Profile | None,
+    told: Told | None,
+    *,
+    in_unicode: bool,
+) -> Draft:
     draft = Draft(data_set, data_set.root, data_set.charset)
     if in_unicode:
         to_unicode(draft)
     for edit in edits:
         _apply(edit, draft)
+    if profile is not None:
+        deidentify(draft, profile, _apply, told)
     return draft
 
 

@@ -1,0 +1,87 @@
+"""Which of the standard's codes is meant for an attribute, with the options of a profile.
+
+X remove, Z empty, D a dummy, U another UID, K keep, C clean (PS3.15 table E.1-1a).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final
+
+from rules.deid.table import Option, Row, row_of, type_of
+from rules.editing_keyed import NAMING
+from rules.encoded_values import TEXT, standard_vr
+
+TEMPORAL: Final = frozenset({"DA", "DT", "TM"})
+REMOVED: Final = frozenset({0x4FFE0001})
+"""MAC Parameters Sequence: belongs to the signatures, which the table removes."""
+_MODIFIED: Final = Option.RETAIN_MODIFIED_DATES
+_MOVABLE: Final = TEMPORAL | {"SH", "SQ"}
+"""Moving dates by whole days does nothing to times, and to Timezone Offset From UTC (SH)."""
+CLEANABLE: Final = (TEXT - {"PN"}) | {"AE", "CS"}
+TEXT_VALUE: Final = 0x0040A160
+
+
+class Plan:
+    """The codes of a profile. One plan serves any number of objects."""
+
+    __slots__ = ("_codes", "options")
+
+    def __init__(self, options: Collection[Option]) -> None:
+        self.options = frozenset(options)
+        self._codes: dict[tuple[int, str], str] = {}
+
+    def code(self, tag: int, vr: str) -> str:
+        """The code of a standard attribute, a compound one as it stands in the table; by the VR
+        where the table says nothing."""
+        found = self._codes.get((tag, vr))
+        if found is None:
+            row = row_of(tag)
+            found = self._listed(row, vr) if row is not None else self._unlisted(tag, vr)
+            self._codes[tag, vr] = found
+        return found
+
+    def by_vr(self, vr: str) -> str:
+        """The code of what no table knows, such as a private attribute that is retained."""
+        if vr in TEMPORAL:
+            if Option.RETAIN_FULL_DATES in self.options:
+                return "K"
+            return "C" if Option.RETAIN_MODIFIED_DATES in self.options else "D"
+        if vr == "UI":
+            return "K" if Option.RETAIN_UIDS in self.options else "U"
+        return "D" if vr == "PN" else "K"
+
+    def _listed(self, row: Row, vr: str) -> str:
+        codes = {
+            row.options[option]
+            for option in self.options
+            if option in row.options and (option is not _MODIFIED or vr in _MOVABLE)
+        }
+        # Where two options speak, the one that retains less.
+        return "C" if "C" in codes else "K" if "K" in codes else row.basic
+
+    def _unlisted(self, tag: int, vr: str) -> str:
+        if tag >> 16 <= 0x0007 or tag in REMOVED or standard_vr(tag) is None:
+            return "X"  # of a message or a file, or an attribute that nobody knows
+        return "K" if tag in NAMING else self.by_vr(vr)
+
+
+def resolved(code: str, tag: int, *, sop_class_uid: str, sequence: int | None) -> str:
+    """One letter for a compound code: what leaves the object valid (PS3.15 E.1.1)."""
+    if "/" not in code:
+        return code
+    first, *others = code.rstrip("*").split("/")
+    kind = type_of(tag, sop_class_uid=sop_class_uid, sequence=sequence)
+    if kind in ("1", "1C"):
+        return others[-1]
+    if kind in ("2", "2C") and "Z" in code:
+        return "Z"
+    return others[-1] if kind in ("2", "2C") else first
+
+
+def is_cleanable(tag: int, vr: str) -> bool:
+    """Text of a content tree that is cleaned rather than removed with its attribute."""
+    row = row_of(tag)
+    return vr in CLEANABLE - {"AE", "CS"} and (
+        row is None or Option.CLEAN_DESCRIPTORS in row.options
+    )

@@ -1,0 +1,123 @@
+"""A profile of de-identification as it is written: `profiles:` in a file of rules.
+
+What each option does to which attribute stands in table E.1-1 of PS3.15, not here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, Final, Literal, TypeAlias
+
+from pydantic import BeforeValidator, Field, PrivateAttr, ValidationInfo, model_validator
+
+from rules.deid.table import Option
+from rules.documents import Section
+from rules.edit_values import several, text_of
+from rules.edits_keyed import Hashing, Shifting
+from rules.edits_pixels import Burn
+from rules.edits_schema import Edit, edits_key
+from rules.edits_structure import Kept
+from rules.problems import Mistake, suggest
+from rules.resources import Key, resources_of
+
+TABLE: Final = "PS3.15 2026d"
+ENGINE: Final = "1"
+"""Goes up when the same profile makes another object of the same bytes."""
+
+
+class Danger(StrEnum):
+    """What no table of attributes can make safe."""
+
+    UNKNOWN_CLASSES = "unknown classes"
+    ENCAPSULATED_DOCUMENTS = "encapsulated documents"
+    BURNED_IN_TEXT = "burned-in text"
+    RECOGNIZABLE_FEATURES = "recognizable features"
+    STRUCTURED_REPORTS = "structured reports"
+    RAW_DATA = "raw data"
+
+
+def _option(value: object) -> Option:
+    text = text_of(value)
+    try:
+        return Option(text)
+    except ValueError:
+        known = ", ".join(Option)
+        near = suggest(text, Option)
+        message = "there is no such option" if near else f"there is no such option; known: {known}"
+        raise Mistake(message, suggestion=near) from None
+
+
+def _danger(value: object) -> Danger:
+    text = text_of(value)
+    try:
+        return Danger(text)
+    except ValueError:
+        known = ", ".join(Danger)
+        near = suggest(text, Danger)
+        message = "there is no such danger" if near else f"there is no such danger; known: {known}"
+        raise Mistake(message, at=(text,), suggestion=near) from None
+
+
+Options = Annotated[
+    tuple[Annotated[Option, BeforeValidator(_option)], ...], BeforeValidator(several)
+]
+Answer: TypeAlias = Literal["hold", "pass"]
+
+
+class Profile(Section):
+    """The Basic Profile with options. `key`: of the site, for pseudonyms, UIDs and shifts.
+
+    `edits` are carried out first, on the original values; what they write, and what `keep` names,
+    the table leaves alone. `within`: days that dates are moved back at most. `dangers`: what is
+    done with what no table can make safe; all are held unless it says otherwise.
+    """
+
+    key: str = Field(min_length=1)
+    options: Options = ()
+    keep: Annotated[tuple[Kept, ...], BeforeValidator(several)] = ()
+    edits: tuple[Edit, ...] = ()
+    within: int = Field(default=Shifting.model_fields["within"].default, ge=7, le=36_500)
+    dangers: Mapping[Annotated[Danger, BeforeValidator(_danger)], Answer] = Field(
+        default_factory=dict
+    )
+    _secret: Key = PrivateAttr()
+
+    @model_validator(mode="after")
+    def _sound(self, info: ValidationInfo) -> Profile:
+        self._secret = resources_of(info).key(self.key)
+        both = {Option.RETAIN_FULL_DATES, Option.RETAIN_MODIFIED_DATES}
+        if both <= set(self.options):
+            message = "dates are retained either in full or modified, not both"
+            raise Mistake(message, at=("options",))
+        if Option.CLEAN_VISUAL_FEATURES in self.options:
+            message = "faces are not removed by the router: leave the objects held, or pass them"
+            suggestion = f"dangers: {{{Danger.RECOGNIZABLE_FEATURES}: pass}}"
+            raise Mistake(message, at=("options",), suggestion=suggestion)
+        burns = any(isinstance(edit, Burn) for edit in self.edits)
+        if Option.CLEAN_PIXEL_DATA in self.options and not burns:
+            message = "cleaning pixel data needs a burn among the profile's edits"
+            raise Mistake(message, at=("options",), suggestion="burn: [[0, 0, 512, 40]]")
+        return self
+
+    @property
+    def secret(self) -> Key:
+        return self._secret
+
+    @property
+    def fingerprint(self) -> str:
+        """Stands for all that decides what becomes of an object; the same in every process."""
+        written = self.model_dump(mode="json", by_alias=True)
+        edits = edits_key(self.edits, record=False)
+        text = json.dumps([written, edits, self._secret.fingerprint, TABLE, ENGINE])
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def answer(self, danger: Danger) -> Answer:
+        """`hold` or `pass`."""
+        return self.dangers.get(danger, "hold")
+
+
+PSEUDONYM_LENGTH: Final[int] = Hashing.model_fields["length"].default
+"""Characters: as of the edit `hash`, which makes the same of the same value."""

@@ -1,0 +1,78 @@
+"""What no table of attributes can make safe: told before an object is de-identified.
+
+An overlay in unused bits of the pixels, a name burned into the picture, a document in a format of
+its own: the attributes say that they may be there, and not what they say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from pydicom._uid_dict import UID_dictionary
+
+from rules.deid.profile import Danger
+from rules.deid.table import Option
+from rules.draft import Draft, EditFailed
+from rules.encoded_level import PIXELS
+from rules.tags import Tag
+from rules.uids import groups_of
+
+_SOP_CLASS_UID: Final = Tag(0x0008, 0x0016)
+_MODALITY: Final = Tag(0x0008, 0x0060)
+_BURNED_IN: Final = Tag(0x0028, 0x0301)
+_RECOGNIZABLE: Final = Tag(0x0028, 0x0302)
+_DOCUMENT: Final = 0x00420011
+
+_STORAGE: Final = "1.2.840.10008.5.1.4.1.1."
+_DIRECTORY: Final = "1.2.840.10008.1.3.10"
+_RAW: Final = f"{_STORAGE}66"
+_WRITTEN_ON: Final = (f"{_STORAGE}3.", f"{_STORAGE}6.", f"{_STORAGE}7.")
+"""Ultrasound and secondary capture: what is written in the picture is the rule, and what the
+header says of it often wrong."""
+_OFTEN_WRITTEN_ON: Final = (f"{_STORAGE}12.", f"{_STORAGE}77.1.")
+"""Angiography, fluoroscopy and visible light: trusted where the header says NO."""
+
+
+def dangers_of(draft: Draft, options: frozenset[Option]) -> Iterator[tuple[Danger, str]]:
+    """Each with a reason that names attributes and no values."""
+    sop_class = _word(draft, _SOP_CLASS_UID)
+    known = UID_dictionary.get(sop_class)
+    groups = groups_of(sop_class)
+    if known is None or known[1] != "SOP Class" or sop_class == _DIRECTORY:
+        yield Danger.UNKNOWN_CLASSES, "nobody knows what is in objects of its class"
+    if "encapsulated" in groups or draft.level.find(_DOCUMENT) is not None:
+        yield Danger.ENCAPSULATED_DOCUMENTS, "it holds a document in another format"
+    if sop_class == _RAW:
+        yield Danger.RAW_DATA, "it holds raw data in its maker's format"
+    if "sr" in groups and Option.CLEAN_STRUCTURED_CONTENT not in options:
+        yield Danger.STRUCTURED_REPORTS, "it is a report, and the profile cleans no reports"
+    if _word(draft, _RECOGNIZABLE) == "YES":
+        yield Danger.RECOGNIZABLE_FEATURES, "RecognizableVisualFeatures says YES"
+    if Option.CLEAN_PIXEL_DATA not in options and (why := _burned_in(draft, sop_class)):
+        yield Danger.BURNED_IN_TEXT, why
+
+
+def _burned_in(draft: Draft, sop_class: str) -> str | None:
+    if not any(PIXELS <= number <= PIXELS + 8 for number in draft.numbers()):
+        return None
+    said = _word(draft, _BURNED_IN)
+    if said == "YES":
+        return "BurnedInAnnotation says YES"
+    if (sop_class + ".").startswith(_WRITTEN_ON) or _word(draft, _MODALITY) == "OT":
+        return "pictures of its class have text in them"
+    if sop_class.startswith(_OFTEN_WRITTEN_ON) and said != "NO":
+        return "pictures of its class may have text in them, and BurnedInAnnotation does not say NO"
+    for group in range(0x6000, 0x6020, 2):
+        described = draft.level.find(group << 16 | 0x0010) is not None
+        if described and draft.level.find(group << 16 | 0x3000) is None:
+            return "an overlay is in its pixels"
+    return None
+
+
+def _word(draft: Draft, tag: Tag) -> str:
+    try:
+        values = draft.values(tag)
+    except EditFailed:
+        return ""
+    return values[0].strip() if values else ""
