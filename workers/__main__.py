@@ -6,7 +6,8 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,9 +17,8 @@ from router.cli.options import ConfigOption, Exit, fail, open_site, site_path
 from workers.signals import Signals
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from router.config import Site
+    from router.ingress.guests import Guests
     from workers.process import Process, Role
 
 SWITCH_SECONDS = 0.0002
@@ -49,11 +49,48 @@ def run(config: ConfigOption = None, metrics_port: MetricsPortOption = None) -> 
 
 
 @app.command()
-def ingress(config: ConfigOption = None, metrics_port: MetricsPortOption = None) -> None:
+def ingress(
+    config: ConfigOption = None,
+    metrics_port: MetricsPortOption = None,
+    processes: Annotated[
+        int, typer.Option(min=1, max=64, help="Processes that share ports and limits.")
+    ] = 1,
+    guests: Annotated[Path | None, typer.Option(hidden=True)] = None,
+    number: Annotated[int, typer.Option(hidden=True)] = 0,
+) -> None:
     """Receive only: one role of a cluster."""
+    site, path = _cluster_site(config, metrics_port), site_path(config)
+    if processes > 1:
+        _supervise(site, path, processes)
+        return
     from workers.process import Role
 
-    _run(_cluster_site(config, metrics_port), site_path(config), (Role.INGRESS,))
+    if guests is None:
+        _run(site, path, (Role.INGRESS,))
+        return
+    from router.ingress.guests import SharedGuests
+    from workers.ingress_processes import end_with_parent
+
+    end_with_parent()
+    shared = {
+        listener.name: SharedGuests(guests / f"{listener.name}.json", str(number))
+        for listener in site.listeners
+    }
+    without_endpoint = site.model_copy(update={"metrics": None})
+    _run(without_endpoint, path, (Role.INGRESS,), guests=shared)
+
+
+def _supervise(site: Site, path: Path, processes: int) -> None:
+    from router import logs
+    from workers.ingress_processes import supervise
+
+    if any(listener.port == 0 for listener in site.listeners):
+        fail(Exit.USAGE, "processes cannot share a port that the system chooses: name one")
+    logs.configure(level=site.log.level, style=site.log.format)
+    try:
+        raise typer.Exit(supervise(site, path, processes))
+    except OSError as error:
+        fail(Exit.FAILED, f"cannot start: {error}")
 
 
 @worker.command()
@@ -112,14 +149,21 @@ def _cluster_site(config: Path | None, metrics_port: int | None) -> Site:
     return site
 
 
-def _run(site: Site, path: Path, roles: Collection[Role], *, lanes: Sequence[str] = ()) -> None:
+def _run(
+    site: Site,
+    path: Path,
+    roles: Collection[Role],
+    *,
+    lanes: Sequence[str] = (),
+    guests: Mapping[str, Guests] | None = None,
+) -> None:
     """Run these roles until a signal ends them."""
     from router import logs
 
     logs.configure(level=site.log.level, style=site.log.format)
     sys.setswitchinterval(SWITCH_SECONDS)
     signals = Signals((signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
-    process = _build(site, path, roles, lanes)
+    process = _build(site, path, roles, lanes, guests)
     try:
         process.start()
     except OSError as error:
@@ -137,13 +181,19 @@ def _run(site: Site, path: Path, roles: Collection[Role], *, lanes: Sequence[str
         os._exit(0)
 
 
-def _build(site: Site, path: Path, roles: Collection[Role], lanes: Sequence[str]) -> Process:
+def _build(
+    site: Site,
+    path: Path,
+    roles: Collection[Role],
+    lanes: Sequence[str],
+    guests: Mapping[str, Guests] | None,
+) -> Process:
     from router.ledger import LedgerError
     from rules.documents import DocumentError
     from workers.process import Process
 
     try:
-        return Process(site, path, roles, lanes=lanes)
+        return Process(site, path, roles, lanes=lanes, guests=guests)
     except DocumentError as error:
         fail(Exit.USAGE, str(error))
     except (LedgerError, OSError) as error:

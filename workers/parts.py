@@ -7,7 +7,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -24,6 +24,7 @@ from router.conduct.strays import Strays
 from router.conduct.sweep import sweep, sweep_idle, sweep_orphans
 from router.config import Site
 from router.egress.pool import Pool
+from router.ingress.guests import Guests
 from router.ingress.recovery import read_spooled
 from router.ingress.service import Ingress
 from router.ledger import Ledger
@@ -84,8 +85,8 @@ def parts_of(
     )
 
 
-def ingress(parts: Parts, *, reuse_port: bool) -> Ingress:
-    """What receives."""
+def ingress(parts: Parts, guests: Mapping[str, Guests] | None) -> Ingress:
+    """What receives. `guests`: where other processes share the listeners."""
     spool = open_spool(parts.site, parts.spool)
     made = Ingress(
         parts.site,
@@ -94,7 +95,7 @@ def ingress(parts: Parts, *, reuse_port: bool) -> Ingress:
         spool=spool,
         node=spool.node or str(parts.site.spool_path)[-128:],
         store=parts.store,
-        reuse_port=reuse_port,
+        guests=guests,
     )
     parts.rulebook.when_site_changes(lambda now: made.admit(now.sources))
     return made

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from router.broker import egress_queues, routing_queues
 from router.conduct.gauges import unmeasure
 from router.config import Site
 from router.egress.pool import Pool
+from router.ingress.guests import Guests
 from router.ledger import Ledger, LedgerError, leases
 from router.logs import get_logger
 from router.rulebook import Watch
@@ -55,10 +56,10 @@ class Process:
         roles: Collection[Role] = tuple(Role),
         *,
         lanes: Sequence[str] = (),
-        reuse_port: bool = False,
+        guests: Mapping[str, Guests] | None = None,
     ) -> None:
-        """`lanes`: which of the site's an egress worker serves, all by default; `reuse_port`: its
-        listeners share their ports with other processes of this machine.
+        """`lanes`: which of the site's an egress worker serves, all by default; `guests`: by
+        listener, where other processes of this machine share its port and its limits.
 
         DocumentError for rules with mistakes, LedgerError for a ledger that is away or outdated,
         OSError for a store that cannot be used."""
@@ -75,10 +76,8 @@ class Process:
         leads = (lambda: self._alone or self._leadership.held()) if self._leads else lambda: False
         self.parts = made.parts_of(site, path, name=name, ledger=ledger, leads=leads)
         self._watch = Watch(self.parts.rulebook)
-        self._pool = Pool()
-        self.ingress = (
-            made.ingress(self.parts, reuse_port=reuse_port) if Role.INGRESS in roles else None
-        )
+        self._pool = Pool(keeps=self._alone)
+        self.ingress = made.ingress(self.parts, guests) if Role.INGRESS in roles else None
         self._worker = self._worker_for(roles, lanes or site.lanes)
         self._rounds = [Rounds(made.duties_at_home(self.parts, self._pool), name="home")]
         if self._leads:

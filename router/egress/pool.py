@@ -138,8 +138,11 @@ class Pool:
     have another key.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic, *, keeps: bool = True) -> None:
+        """Without `keeps` a line is released when its drain ends: where several processes serve a
+        destination, its limit counts for all of them together, and an idle line has no slot."""
         self._clock = clock
+        self._keeps = keeps
         self._lock = threading.Lock()
         self._shelves: defaultdict[Key, _Shelf] = defaultdict(_Shelf)
         self._memories: defaultdict[str, Memory] = defaultdict(Memory)
@@ -190,7 +193,7 @@ class Pool:
 
     def give(self, key: Key, line: Line) -> None:
         """Return a line that is in order; it is kept, or released if it is worn."""
-        keeps = not line.worn and line.keep.idle > 0 and line.association.alive()
+        keeps = self._keeps and not line.worn and line.keep.idle > 0 and line.association.alive()
         with self._lock:
             self._leave(key)
             keeps = keeps and not self._closed

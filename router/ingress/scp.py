@@ -5,7 +5,6 @@ Runs in the association's own thread. C-STORE is answered Success only when the 
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,7 +21,8 @@ from router.dicom.events import (
 from router.dicom.negotiation import negotiate
 from router.dicom.pdus import AAssociateRq
 from router.ingress.acceptance import acceptance_for
-from router.ingress.admission import Admitted, Caller, Refused, admit
+from router.ingress.admission import TOO_MANY, Admitted, Caller, Refused, admit
+from router.ingress.guests import Guests, OwnGuests
 from router.ingress.reception import Provenance
 from router.ingress.storing import ObjectSink, Storing
 from router.logs import get_logger
@@ -60,15 +60,20 @@ class StorageScp:
     """One listener's service. `serve` is called by many threads at once."""
 
     def __init__(
-        self, *, listener: Listener, sources: Callable[[], Sequence[Source]], sink: ObjectSink
+        self,
+        *,
+        listener: Listener,
+        sources: Callable[[], Sequence[Source]],
+        sink: ObjectSink,
+        guests: Guests | None = None,
     ) -> None:
-        """`sources` gives those that may send now; it is asked for each association."""
+        """`sources` gives those that may send now; it is asked for each association. `guests`
+        counts associations for the limits; by default those of this process."""
         self._listener = listener
         self._sources = sources
         self._sink = sink
         self._acceptance = acceptance_for(listener)
-        self._lock = threading.Lock()
-        self._open: Counter[str] = Counter()
+        self._guests = guests or OwnGuests()
 
     def serve(self, connection: Connection) -> None:
         """Answer everything the peer says until the association ends."""
@@ -86,8 +91,7 @@ class StorageScp:
             self._converse(connection, self._storing(connection, event.request, guest))
         finally:
             gauge.dec()
-            with self._lock:
-                self._open[guest.counted_as] -= 1
+            self._guests.leave(guest.counted_as)
 
     def _storing(self, connection: Connection, request: AAssociateRq, guest: _Guest) -> Storing:
         provenance = Provenance(
@@ -109,17 +113,7 @@ class StorageScp:
             address=connection.peer.host,
             tls_subject=connection.peer.tls_subject,
         )
-        with self._lock:
-            decision = admit(
-                caller,
-                self._listener,
-                self._sources(),
-                open_here=self._open.total(),
-                open_by_source=self._open,
-            )
-            if isinstance(decision, Admitted):
-                counted_as = decision.source or caller.address
-                self._open[counted_as] += 1
+        decision, counted_as = self._decide(caller)
         association_id = new_object_id()
         if isinstance(decision, Refused):
             metrics.ASSOCIATIONS.labels(self._listener.name, decision.slug).inc()
@@ -136,6 +130,28 @@ class StorageScp:
             return None
         metrics.ASSOCIATIONS.labels(self._listener.name, "accepted").inc()
         return _Guest(association_id=association_id, counted_as=counted_as)
+
+    def _decide(self, caller: Caller) -> tuple[Admitted | Refused, str]:
+        """The decision, and the name it is counted under."""
+        decision: Admitted | Refused = TOO_MANY
+        counted_as = ""
+
+        def decide(open_now: Counter[str]) -> str | None:
+            nonlocal decision, counted_as
+            decision = admit(
+                caller,
+                self._listener,
+                self._sources(),
+                open_here=open_now.total(),
+                open_by_source=open_now,
+            )
+            if isinstance(decision, Refused):
+                return None
+            counted_as = decision.source or caller.address
+            return counted_as
+
+        self._guests.enter(decide)
+        return decision, counted_as
 
     def _converse(self, connection: Connection, storing: Storing) -> None:
         while True:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from router.broker import Broker
 from router.config import Listener, ListenerTls, Site, Source
 from router.dicom.limits import Timers
+from router.ingress.guests import Guests
 from router.ingress.intake import Intake
 from router.ingress.scp import StorageScp
 from router.ingress.space import SpaceGuard
@@ -38,10 +39,10 @@ class Ingress:
         spool: Spool,
         node: str,
         store: Store | None = None,
-        reuse_port: bool = False,
+        guests: Mapping[str, Guests] | None = None,
     ) -> None:
-        """`store`: where objects are carried from the spool, if that is not it. `reuse_port`:
-        other processes of this machine listen on the same ports."""
+        """`store`: where objects are carried from the spool, if that is not it. `guests`: by
+        listener, where other processes of this machine share its port and its limits."""
         self._ledger = ledger
         self._spool = spool
         self._sources = site.sources
@@ -72,8 +73,13 @@ class Ingress:
         self.acceptors = {
             listener.name: _acceptor(
                 listener,
-                StorageScp(listener=listener, sources=self._sources_now, sink=sink),
-                reuse_port=reuse_port,
+                StorageScp(
+                    listener=listener,
+                    sources=self._sources_now,
+                    sink=sink,
+                    guests=None if guests is None else guests[listener.name],
+                ),
+                reuse_port=guests is not None,
             )
             for listener in site.listeners
         }

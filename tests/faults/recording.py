@@ -81,6 +81,8 @@ class RecordingScp:
         self.arrivals = Arrivals()
         self.attempts: Counter[str] = Counter()
         self.associations = 0
+        self.most_at_once = 0
+        self._at_once = 0
         self._keep = keep
         self._buffer = buffer
         self._acceptance = acceptance or Acceptance()
@@ -108,8 +110,18 @@ class RecordingScp:
             connection.association.reject(2, 3, 2)
             connection.next_event()
             return
-        self.associations += 1
-        connection.association.accept(negotiate(event.request, self._acceptance))
+        with self._lock:
+            self.associations += 1
+            self._at_once += 1
+            self.most_at_once = max(self.most_at_once, self._at_once)
+        try:
+            connection.association.accept(negotiate(event.request, self._acceptance))
+            self._converse(connection)
+        finally:
+            with self._lock:
+                self._at_once -= 1
+
+    def _converse(self, connection: Connection) -> None:
         while True:
             event = connection.next_event()
             match event:

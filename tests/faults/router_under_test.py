@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import yaml
 from sqlalchemy import create_engine, text
@@ -122,14 +123,25 @@ class RouterUnderTest:
         for program in self.programs:
             program.wait_for_line(r"^ready$", 60)
 
+    def write_site(self, name: str, change: Callable[[str], str]) -> None:
+        """Another file of the same site, in which something differs."""
+        text = (self.folder / "site.yaml").read_text()
+        assert change(text) != text
+        (self.folder / name).write_text(change(text))
+
     def launch(
-        self, role: str, *, metrics_port: int = 0, environ: Mapping[str, str] | None = None
+        self,
+        role: str,
+        *,
+        metrics_port: int = 0,
+        environ: Mapping[str, str] | None = None,
+        site_file: str = "site.yaml",
     ) -> Program:
         """Start one process of this role, and do not wait for it."""
         self._runs += 1
         words = [*role.split(), "--metrics-port", str(metrics_port)]
         return Program(
-            [DICOM_ROUTER, *words, "--config", self.folder / "site.yaml"],
+            [DICOM_ROUTER, *words, "--config", self.folder / site_file],
             self.folder / f"run-{self._runs}-{role.replace(' ', '-')}.log",
             environ,
         )
@@ -153,7 +165,7 @@ class RouterUnderTest:
                 program.process.terminate()
         return max((program.stop(60) for program in self.programs), default=0)
 
-    def __enter__(self) -> RouterUnderTest:
+    def __enter__(self) -> Self:
         self.start()
         return self
 

@@ -16,10 +16,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.modality import Modality
-from tests.faults.recording import RecordingScp
+from tests.faults.modality import Modality, slice_template
+from tests.faults.one_by_one import OneByOne
+from tests.faults.recording import Answer, RecordingScp
 from tests.faults.router_under_test import Cluster, RouterUnderTest, dicom, pause
-from tests.programs import wait_until
+from tests.faults.tcp_proxy import TcpProxy
+from tests.programs import missing, wait_until
 from tests.servers import PostgreSql, RabbitMq, Servers, postgresql, rabbitmq
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
@@ -169,3 +171,77 @@ def test_another_conductor_takes_over(tmp_path: Path, broker: RabbitMq, ledger: 
         wait_until(lambda: site.router.ask(sql) != [(before,)], "another leader", TAKEOVER_SECONDS)
         print(f"another conductor led after {time.monotonic() - began:.1f} s")
     assert not site.modality.errors
+
+
+@pytest.mark.parametrize("peer", ["rabbitmq", "postgresql"])
+def test_the_network_is_cut_between_workers_and_a_server(
+    tmp_path: Path, broker: RabbitMq, ledger: PostgreSql, peer: str
+) -> None:
+    """A second worker of each kind reaches the server through a cable of its own."""
+    port = broker.port if peer == "rabbitmq" else ledger.port
+    with under_load(tmp_path, broker, ledger) as site, TcpProxy(port) as cable:
+        site.router.write_site(
+            "cut.yaml", lambda text: text.replace(f":{port}/", f":{cable.port}/")
+        )
+        for role in ("worker rules", "worker egress"):
+            far = site.router.launch(role, site_file="cut.yaml")
+            site.router.programs.append(far)
+            far.wait_for_line(r"^ready$", 60)
+        site.flows()
+        cable.cut()
+        site.receives()
+        pause(AWAY)
+        site.receives()
+        cable.mend()
+        site.flows()
+    assert not site.modality.errors
+    print(f"{repeated(site)} were sent twice")
+
+
+def test_a_worker_whose_clock_is_off_by_an_hour(
+    tmp_path: Path, broker: RabbitMq, ledger: PostgreSql
+) -> None:
+    """One of each kind an hour ahead and one behind: only the time of the database counts."""
+    found = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
+    if not found:
+        raise missing("libfaketime is not installed (scripts/install_peers.sh installs it)")
+    preload = {"LD_PRELOAD": str(found[0]), "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    with under_load(tmp_path, broker, ledger) as site:
+        for role in ("worker rules", "worker egress", "conductor"):
+            for off in ("+1h", "-1h"):
+                one = site.router.launch(role, environ={**preload, "FAKETIME": off})
+                one.wait_for_line(r"^ready$", 60)
+                site.router.programs.append(one)
+        for right in site.router.programs[2:4]:
+            right.stop()  # those whose clocks are right: the others must do all of it
+        site.router.programs[0].kill()
+        site.flows()
+        pause(AWAY)
+        site.flows()
+    assert not site.modality.errors
+    assert repeated(site) == 0
+
+
+def test_a_destination_gets_no_more_associations_than_it_allows(
+    tmp_path: Path, broker: RabbitMq, ledger: PostgreSql
+) -> None:
+    """Three workers want to serve it at once, again and again, and two associations are allowed."""
+    servers, template = Servers(broker, ledger), slice_template()
+    roles = ("conductor", "ingress", "worker rules", *["worker egress"] * 3)
+    with (
+        RecordingScp(lambda _uid: Answer(delay=0.01)) as pacs,
+        RouterUnderTest(
+            tmp_path,
+            destinations=[dicom("pacs", pacs.port, associations=2, idle="30s")],
+            routes=[{"name": "all", "send_to": ["pacs"]}],
+            cluster=Cluster(ledger=servers.ledger, broker=servers.broker, roles=roles),
+        ) as router,
+        OneByOne(router.port) as line,
+    ):
+        for burst in range(1, 7):
+            line.send_copies(template, 60)
+            wait_until(lambda wanted=60 * burst: pacs.arrivals.total >= wanted, "a burst")  # type: ignore[misc]
+            pause(1.3)  # a drain looks for more work for a second, then the next one comes anew
+        print(f"{pacs.associations} associations, {pacs.most_at_once} at once")
+        assert pacs.associations > 4, "the same two did it all"
+        assert pacs.most_at_once == 2
