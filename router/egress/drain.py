@@ -9,6 +9,7 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum, auto
 
 from router.config import Destination
 from router.egress.attempts import Channel
@@ -60,10 +61,13 @@ def drain(
     owner = f"{worker[-48:]}/{secrets.token_hex(6)}"
     tenure = Tenure(destination, ledger, owner, timing.chance)
     channel = _channel(destination, store, pool, copies)
-    batch = _begin(destination, ledger, tenure)
+    # A read first: most bells ring for what another drain has taken already, or for a
+    # destination that is down, and the ledger has only one writer at a time.
+    work = _work(destination, ledger)
+    if work is _Work.PROBE:
+        _probe(ledger, tenure, channel)
+    batch = _begin(ledger, tenure) if work is _Work.DELIVERIES else None
     if batch is None:
-        if _is_down_and_idle(destination, ledger):
-            _probe(ledger, tenure, channel)
         return NOTHING_DONE
     writing = Writing(
         destination=destination, ledger=ledger, owner=owner, worker=worker, settle=channel.settle
@@ -78,26 +82,33 @@ def drain(
         tenure.abandon(_patience(timing, stop))
         raise
     # Asked once the slot is free: a bell that rang in vain while we had it is not lost.
-    left = not run.in_vain and _left_due(destination, ledger)
+    left = not run.in_vain and _work(destination, ledger) is _Work.DELIVERIES
     return DrainResult(delivered=recorder.delivered, left_due=left)
 
 
-def _begin(destination: Destination, ledger: Ledger, tenure: Tenure) -> list[LeasedDelivery] | None:
-    # A read first: most bells ring for what another drain has taken already, or for a
-    # destination that is down, and the ledger has only one writer at a time.
-    if not _left_due(destination, ledger):
-        return None
-    with ledger.write() as connection:
-        return tenure.begin(connection)
+class _Work(Enum):
+    NOTHING = auto()
+    DELIVERIES = auto()
+    PROBE = auto()
 
 
-def _is_down_and_idle(destination: Destination, ledger: Ledger) -> bool:
-    """Whether it is time to ask a dead destination that nothing is to be sent to: a group may
-    have given its work to others, and would never know that it is back."""
+def _work(destination: Destination, ledger: Ledger) -> _Work:
+    """What there is to do now. A dead destination that nothing is to be sent to is asked whether
+    it is back: a group may have given its work to others, and would never know."""
+    windows = destination.windows
     with ledger.read() as connection:
         health = destinations.health(connection, destination.name)
-        due = deliveries.has_due(connection, destination.name)
-    return health.probe_due and not health.held and not due
+        if health.held or not (health.up or health.probe_due):
+            return _Work.NOTHING
+        if not deliveries.has_due(connection, destination.name):
+            return _Work.NOTHING if health.up else _Work.PROBE
+        is_open = windows is None or windows.is_open(read_clock(connection))
+    return _Work.DELIVERIES if is_open else _Work.NOTHING
+
+
+def _begin(ledger: Ledger, tenure: Tenure) -> list[LeasedDelivery] | None:
+    with ledger.write() as connection:
+        return tenure.begin(connection)
 
 
 def _probe(ledger: Ledger, tenure: Tenure, channel: Channel) -> None:
@@ -129,15 +140,3 @@ def _patience(timing: Timing, stop: Callable[[], bool]) -> Callable[[], bool]:
         return timing.clock() < until and not stop()
 
     return wait
-
-
-def _left_due(destination: Destination, ledger: Ledger) -> bool:
-    with ledger.read() as connection:
-        health = destinations.health(connection, destination.name)
-        workable = not health.held and (health.up or health.probe_due)
-        windows = destination.windows
-        return (
-            workable
-            and deliveries.has_due(connection, destination.name)
-            and (windows is None or windows.is_open(read_clock(connection)))
-        )
