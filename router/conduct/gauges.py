@@ -6,6 +6,7 @@ from router import metrics
 from router.config import Site
 from router.ledger import DeliveryState, Ledger, ObjectState, destinations, queries
 from router.ledger.bundle_views import open_counts
+from router.ledger.clock import read_clock
 
 _SHOWN = (
     DeliveryState.WAITING,
@@ -28,6 +29,7 @@ def measure(ledger: Ledger, site: Site) -> None:
         health = {one.name: one for one in destinations.all_health(connection)}
         counts = queries.object_counts(connection)
         open_bundles, _ = open_counts(connection)
+        now = read_clock(connection)
     metrics.BUNDLES_OPEN.set(open_bundles)
     for pending in _PENDING:
         metrics.UNFINISHED_OBJECTS.labels(pending.value).set(counts.get(pending, 0))
@@ -38,7 +40,15 @@ def measure(ledger: Ledger, site: Site) -> None:
             metrics.QUEUE_DEPTH.labels(name, state.value).set(depth.count if depth else 0)
         waiting = depths.get((name, DeliveryState.WAITING))
         oldest_ms = waiting.oldest_age_ms if waiting else 0
-        metrics.QUEUE_OLDEST_SECONDS.labels(name).set(oldest_ms / 1000)
+        metrics.QUEUE_OLDEST_SECONDS.labels(name).set(_open_ms(site, name, oldest_ms, now) / 1000)
+
+
+def _open_ms(site: Site, name: str, age_ms: int, now: int) -> int:
+    """For how much of its age something could have been sent, by the destination's schedule: a
+    queue that waits for the night is no reason to wake anybody."""
+    destination = site.destination(name)
+    windows = None if destination is None else destination.windows
+    return age_ms if windows is None else windows.open_ms(now - age_ms, now)
 
 
 def unmeasure() -> None:

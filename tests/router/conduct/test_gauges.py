@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from prometheus_client import REGISTRY
+from sqlalchemy import text as sql
 
 from router.conduct.gauges import measure, unmeasure
 from router.config import load_site
-from router.ledger import Ledger, destinations
+from router.ledger import (
+    Ledger,
+    NewDelivery,
+    ObjectState,
+    RoutingResult,
+    destinations,
+    objects,
+)
+from tests.router.cli.conftest import object_id, received
 
 SITE = """
 listeners: [{name: main, ae_title: ROUTER, port: 0}]
@@ -41,3 +51,45 @@ def test_what_was_measured_is_not_shown_by_one_that_no_longer_leads(tmp_path: Pa
     assert shown("queue_oldest_seconds", destination="pacs") is None
     assert shown("unfinished_objects", state="held") is None
     ledger.dispose()
+
+
+def test_what_waits_for_a_schedule_does_not_age(tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    ends = [(now + timedelta(hours=hours)).strftime("%H:%M") for hours in (-1, 1)]
+    window = f"{{from: '{ends[0]}', to: '{ends[1]}', zone: UTC}}"
+    closed = f"{{from: '{ends[1]}', to: '{ends[0]}', zone: UTC}}"
+    text = SITE.replace(
+        "{name: pacs, folder: {path: received}}",
+        f"{{name: pacs, folder: {{path: a}}, schedule: {window}}}, "
+        "{name: ai, folder: {path: b}}",
+    )
+    (tmp_path / "site.yaml").write_text(text, encoding="utf-8")
+    site = load_site(tmp_path / "site.yaml", {})
+    ledger = Ledger(site.ledger)
+    ledger.upgrade()
+    with ledger.write() as connection:
+        objects.insert_received(connection, [received(1)])
+        objects.record_routing(connection, [routed_to("pacs", "ai")])
+        connection.execute(sql("UPDATE deliveries SET created_at = created_at - 5 * 3600000"))
+    measure(ledger, site)
+    oldest = shown("queue_oldest_seconds", destination="pacs")
+    assert oldest is not None
+    assert 3_500 <= oldest <= 3_700, "it could have been sent for an hour"
+    assert (shown("queue_oldest_seconds", destination="ai") or 0) >= 5 * 3_600
+    (tmp_path / "site.yaml").write_text(text.replace(window, closed), encoding="utf-8")
+    measure(ledger, load_site(tmp_path / "site.yaml", {}))
+    kept = shown("queue_oldest_seconds", destination="pacs")
+    assert kept is not None
+    assert 3.9 * 3_600 <= kept <= 4.1 * 3_600, "the four hours before the hour it is closed for"
+    unmeasure()
+    ledger.dispose()
+
+
+def routed_to(*names: str) -> RoutingResult:
+    return RoutingResult(
+        object_id=object_id(1),
+        state=ObjectState.ROUTED,
+        deliveries=tuple(
+            NewDelivery(destination=name, route="all", payload_id=object_id(1)) for name in names
+        ),
+    )
