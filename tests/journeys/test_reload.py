@@ -49,7 +49,7 @@ class Site(RouterUnderTest):
         return subprocess.run([PROGRAM, "send", *where, CT], capture_output=True).returncode
 
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:
-        line = [PROGRAM, *words, "-c", self.folder / "site.yaml"]
+        line = [str(PROGRAM), *words, "-c", str(self.folder / "site.yaml")]
         return subprocess.run(line, capture_output=True, text=True)
 
     def metric(self, name: str) -> float:
