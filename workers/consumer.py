@@ -6,16 +6,21 @@ to the dead tickets with the reason, for a person to look at.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
+from celery.bootsteps import RUN  # type: ignore[attr-defined]
 from celery.worker.consumer import Consumer
 from celery.worker.consumer.connection import Connection
 from celery.worker.consumer.consumer import Evloop
 from celery.worker.consumer.tasks import Tasks
+from celery.worker.state import maybe_shutdown
 
 from router import metrics
 from router.broker import Broker, BrokerUnavailable
 from router.logs import get_logger
+
+LOOK_UP_SECONDS = 0.1
 
 log = get_logger("worker")
 
@@ -24,6 +29,9 @@ def consumer_of(broker: Broker) -> type[Consumer]:
     """Celery's consumer with these changes, for tickets of this broker."""
 
     class TicketConsumer(Consumer):
+        if broker.in_process:
+            loop = staticmethod(_in_process)
+
         # Without delayed delivery, which would declare 28 queues for what is never used.
         Blueprint = type(
             "Blueprint", (Consumer.Blueprint,), {"default_steps": (Connection, Tasks, Evloop)}
@@ -42,6 +50,22 @@ def consumer_of(broker: Broker) -> type[Consumer]:
             _bury(broker, message, f"not a task message: {type(exc).__name__}")
 
     return TicketConsumer
+
+
+def _in_process(
+    consumer: Any, connection: Any, tickets: Any, blueprint: Any, _hub: Any, qos: Any, *_: Any
+) -> None:
+    """Celery's loop for a transport without sockets, which heeds a stop in 0.1 s instead of 4 s."""
+    tickets.on_message = consumer.create_task_handler()
+    tickets.consume()
+    consumer.on_ready()
+    while blueprint.state == RUN and consumer.connection:
+        maybe_shutdown()
+        consumer.perform_pending_operations()
+        if qos.prev != qos.value:
+            qos.update()
+        with suppress(TimeoutError):
+            connection.drain_events(timeout=LOOK_UP_SECONDS)
 
 
 def _bury(broker: Broker, message: Any, reason: str) -> None:
