@@ -38,7 +38,6 @@ class S3Server:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.port = free_port()
-        self._ports = [free_port() for _ in range(7)]
         self._program: Program | None = None
         identity = {
             "name": "router",
@@ -53,11 +52,24 @@ class S3Server:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
+        """Return once it answers. Its inner ports are others each time: somebody may have taken
+        them meanwhile, and takes them before it does now and then."""
+        for attempt in range(3):
+            self._launch()
+            try:
+                wait_until(self._answers, "the S3 server", 25)
+                return
+            except AssertionError:
+                self.kill()
+                if attempt == 2:
+                    raise
+
+    def _launch(self) -> None:
         names = [
             "s3.port.grpc", "master.port", "master.port.grpc", "volume.port", "volume.port.grpc",
             "filer.port", "filer.port.grpc",
         ]  # fmt: skip
-        ports = [f"-{name}={port}" for name, port in zip(names, self._ports, strict=True)]
+        ports = [f"-{name}={free_port()}" for name in names]
         command = [
             program(), "server", f"-dir={self._folder}/data", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
             "-s3", f"-s3.config={self._folder}/identities.json", f"-s3.port={self.port}", *ports,
@@ -66,15 +78,15 @@ class S3Server:
             "-master.volumeSizeLimitMB=1024", "-volume.max=20",
         ]  # fmt: skip
         self._program = Program(command, self._folder / "log")
-        client = self.client()
 
-        def answers() -> bool:
-            with suppress(Exception):
-                obstore.put(client, "first", b"made the bucket")
-                return True
-            return False
-
-        wait_until(answers, "the S3 server", 60)
+    def _answers(self) -> bool:
+        assert self._program is not None
+        if not self._program.running():
+            raise AssertionError("the S3 server has ended:\n" + self._program.output()[-2000:])
+        with suppress(Exception):
+            obstore.put(self.client(), "first", b"made the bucket")
+            return True
+        return False
 
     def client(self) -> Client:
         """Another program's view of the bucket."""
