@@ -58,7 +58,7 @@ def meaning(text: str) -> OSError:
 
 _CODE = re.compile(r"<Code>(\w{1,64})</Code>")
 _STATUS = re.compile(r"non-2xx status code: (\d{3})")
-_TIMED_OUT = re.compile(r"timed? ?out", re.IGNORECASE)
+_TIMED_OUT = re.compile(r"timed out|TimedOut")
 _CREDENTIALS = re.compile(r"169\.254\.169\.254|credential", re.IGNORECASE)
 _CREDENTIALS_WRONG = "the store refuses our credentials"
 _REFUSALS = {

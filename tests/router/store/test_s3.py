@@ -214,6 +214,7 @@ def test_a_folder_is_received_into_by_one_process(tmp_path: Path):
         ("non-2xx status code: 403 x: <Code>QuotaExceeded</Code>", OSError, "full"),
         ("status code: 301: <Code>PermanentRedirect</Code>", StoreRefuses, "another region"),
         ("HTTP error: error sending request: operation timed out", StoreUnavailable, "in time"),
+        ("connection refused { retry_timeout: 1s }", StoreUnavailable, "cannot be reached"),
         ("anything else", StoreUnavailable, "cannot be reached"),
     ],
 )
