@@ -91,7 +91,7 @@ def _sent(verdict: Verdict) -> dict[str, Dispatch]:
 
 
 def _key(dispatch: Dispatch) -> tuple[str, bool]:
-    return dispatch.edits_key, dispatch.record and bool(dispatch.edits)
+    return dispatch.edits_key, dispatch.record and bool(dispatch.edits_key)
 
 
 def _by_route(

@@ -232,14 +232,15 @@ Edit: TypeAlias = Annotated[
 ]
 
 
-def edits_key(edits: Sequence[Edit], *, record: bool) -> str:
-    """A short name for what these edits make of any object; the same text for the same edits,
-    tables and keys, in every process and version. Without edits it is empty: the object is sent as
-    it came."""
-    if not edits:
+def edits_key(edits: Sequence[Edit], *, record: bool, profile: str = "") -> str:
+    """A short name for what these edits, and then the profile of this fingerprint, make of any
+    object; the same text for the same edits, tables and keys, in every process and version.
+    Without either it is empty: the object is sent as it came."""
+    if not edits and not profile:
         return ""
     written = [edit.model_dump(mode="json", by_alias=True) for edit in edits]
     beside = [text for edit in edits if (text := _beside(edit))]
+    beside += [profile] if profile else []
     text = json.dumps([written, record, *beside], sort_keys=False, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

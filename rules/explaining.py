@@ -144,8 +144,8 @@ def _held(verdict: Verdict, data_set: EncodedDataSet) -> tuple[tuple[str, str], 
     for dispatch in verdict.dispatches:
         found += [(dispatch.route, choice.why) for choice in dispatch.failures]
         try:
-            if dispatch.edits:
-                apply_edits(dispatch.edits, data_set, record=None)
+            if dispatch.edits_key:
+                apply_edits(dispatch.edits, data_set, record=None, profile=dispatch.profile)
         except (EditFailed, MalformedDataSet) as error:
             found.append((dispatch.route, str(error)))
     return tuple(found)

@@ -15,7 +15,14 @@ from pydantic import BaseModel
 from rules.names import NAMED
 from rules.scenario_schema import ScenarioFile
 from rules.schema import RuleFile
-from rules.words import CONDITION_WORDS, EXPECT_WORDS, FACT_WORDS, GROUP_WORDS, ROUTE_WORDS
+from rules.words import (
+    CONDITION_WORDS,
+    EXPECT_WORDS,
+    FACT_WORDS,
+    GROUP_WORDS,
+    PROFILE_WORDS,
+    ROUTE_WORDS,
+)
 
 Schema: TypeAlias = dict[str, Any]
 
@@ -32,6 +39,7 @@ def rules_schema() -> Schema:
     schema = _schema_of(RuleFile, "dicom-router: rules")
     definitions = schema["$defs"]
     _describe(definitions["Route"], ROUTE_WORDS)
+    _describe(definitions["Profile"], PROFILE_WORDS)
     _describe(definitions["Condition"], CONDITION_WORDS)
     definitions["Condition"] = {
         "description": "A value, or words that must all hold.",

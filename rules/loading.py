@@ -14,6 +14,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from rules.conditions import Compiler
+from rules.deid.naming import Profiles, sound_profiles
+from rules.deid.profile import Profile
 from rules.documents import Document, DocumentError, Problem, parse_document
 from rules.documents import load_document as load
 from rules.edits_schema import edits_key
@@ -93,14 +95,16 @@ def _table(
 ) -> RouteTable:
     slots = Slots()
     compiled: list[CompiledRoute] = []
-    for document in documents:
-        for index, route in _routes(document, problems, resources):
+    profiles = Profiles()
+    for document, routes in _read(documents, problems, resources, profiles):
+        for index, route in routes:
             mistakes: list[Mistake] = []
             compiler = Compiler(
                 slots, mistakes, resources.tables, in_group=route.wait_for is not None
             )
             sent = compile_targets(route, resources.tables, destinations)
-            one = _compile(document, index, route, compiler, sent)
+            profile = profiles.named(document, index, route.deidentify, problems)
+            one = _compile(document, index, route, compiler, sent, profile)
             _check_names(document, index, route, compiled, problems)
             for at, found in (("when",), mistakes), ((), sent.mistakes):
                 place = ("routes", index, *at)
@@ -138,15 +142,26 @@ def _yaml_files(folder: Path) -> list[Path]:
     )
 
 
-def _routes(
-    document: Document, problems: list[Problem], resources: Resources
-) -> list[tuple[int, Route]]:
-    """The routes of a file; where the file has mistakes, those routes that have none."""
+def _read(
+    documents: list[Document], problems: list[Problem], resources: Resources, profiles: Profiles
+) -> list[tuple[Document, list[tuple[int, Route]]]]:
+    """The routes of each file, and its profiles; where it has mistakes, those that have none."""
     context = {"resources": resources}
-    try:
-        return list(enumerate(document.validate(RuleFile, context=context).routes))
-    except DocumentError as error:
-        problems += error.problems
+    read: list[tuple[Document, list[tuple[int, Route]]]] = []
+    for document in documents:
+        try:
+            file = document.validate(RuleFile, context=context)
+        except DocumentError as error:
+            problems += error.problems
+            profiles.add(document, sound_profiles(document, context), problems)
+            read.append((document, _sound_routes(document, context)))
+        else:
+            profiles.add(document, file.profiles, problems)
+            read.append((document, list(enumerate(file.routes))))
+    return read
+
+
+def _sound_routes(document: Document, context: Mapping[str, object]) -> list[tuple[int, Route]]:
     data = document.data
     written = data.get("routes") if isinstance(data, dict) else None
     sound: list[tuple[int, Route]] = []
@@ -159,7 +174,12 @@ def _routes(
 
 
 def _compile(
-    document: Document, index: int, route: Route, compiler: Compiler, sent: CompiledTargets
+    document: Document,
+    index: int,
+    route: Route,
+    compiler: Compiler,
+    sent: CompiledTargets,
+    profile: Profile | None,
 ) -> CompiledRoute:
     place = document.problem(("routes", index), "")
     checks = compiler.when(route.when)
@@ -172,8 +192,10 @@ def _compile(
             route=route.name,
             destinations=sent.names,
             edits=route.edits,
-            edits_key=edits_key(route.edits, record=route.record),
+            edits_key=_edits_key(route, profile),
             record=route.record,
+            deidentify=route.deidentify,
+            profile=profile,
             priority=route.priority,
             between=None if between is None else between.text,
             wait_for=route.wait_for,
@@ -186,6 +208,12 @@ def _compile(
         reaches=tuple(dict.fromkeys(sent.reaches)),
         arrival=_arrival(route, compiler),
     )
+
+
+def _edits_key(route: Route, profile: Profile | None) -> str:
+    if profile is None:
+        return edits_key(route.edits, record=route.record)
+    return edits_key(route.edits, record=False, profile=profile.fingerprint)
 
 
 def _arrival(route: Route, compiler: Compiler) -> tuple[Holds, ...] | None:

@@ -313,9 +313,9 @@ def _held(expected: bool | str, failures: Sequence[str]) -> list[str]:
 
 
 def _edited(dispatch: Dispatch, data_set: EncodedDataSet) -> EncodedDataSet:
-    if not dispatch.edits:
+    if not dispatch.edits_key:
         return data_set
-    edited = apply_edits(dispatch.edits, data_set, record=None)
+    edited = apply_edits(dispatch.edits, data_set, record=None, profile=dispatch.profile)
     whole = b"".join(
         bytes(data_set.view(piece.offset, piece.length)) if isinstance(piece, Slice) else piece
         for piece in edited.pieces

@@ -5,11 +5,13 @@ Every key is explained in docs/rules.md, and a test fails where one is not.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
 from rules.conditions_schema import When
+from rules.deid.profile import Profile
 from rules.documents import Section
 from rules.edits_schema import Edit
 from rules.flow_schema import Betweens, WaitFor
@@ -25,6 +27,7 @@ class Route(Section):
     when: When | None = None
     edits: tuple[Edit, ...] = ()
     record: bool = True
+    deidentify: Annotated[str, Field(min_length=1)] | None = None
     send_to: Targets
     priority: Priority = "routine"
     wait_for: WaitFor | None = None
@@ -42,3 +45,6 @@ class RuleFile(Section):
     """A file of the folder `rules/`."""
 
     routes: tuple[Route, ...] = ()
+    profiles: Mapping[Annotated[str, Field(min_length=1, max_length=100)], Profile] = Field(
+        default_factory=dict
+    )

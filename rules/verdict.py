@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rules.choosing import Choice
+from rules.deid.profile import Profile
 from rules.edits_schema import Edit
 from rules.flow_schema import WaitFor
 from rules.schema import Priority
@@ -15,7 +16,8 @@ class Dispatch:
     """What one route sends. Dispatches with the same `edits_key` share one edited object; an
     empty key means the object as it came. `record`: note the edits in the object itself.
     `choices`: how groups came to their destinations. `between`: when these may be sent
-    (`rules.windows`), at any time without it. `wait_for`: what is waited for before that."""
+    (`rules.windows`), at any time without it. `wait_for`: what is waited for before that.
+    `deidentify` names the profile, which is carried out after the edits."""
 
     route: str
     destinations: tuple[str, ...]
@@ -23,6 +25,8 @@ class Dispatch:
     edits_key: str
     record: bool
     priority: Priority
+    deidentify: str | None = None
+    profile: Profile | None = None
     choices: tuple[Choice, ...] = ()
     between: str | None = None
     wait_for: WaitFor | None = None

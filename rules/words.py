@@ -19,6 +19,15 @@ ROUTE_WORDS = {
     "disabled": "The route stays in the file and out of effect.",
 }
 
+PROFILE_WORDS = {
+    "key": "The key of the site that pseudonyms, UIDs and shifts of dates are made with.",
+    "options": "What is retained or cleaned beyond the Basic Profile of PS3.15.",
+    "keep": "Attributes that stay as they are, whatever the table says.",
+    "edits": "Done first, on the original values; what they write, the table leaves alone.",
+    "within": "Dates are moved back by 1 to this many days, the same for all of a patient.",
+    "dangers": "What is done with what no table can make safe: hold (unless said) or pass.",
+}
+
 GROUP_WORDS = {
     "all": "Every item of the list holds.",
     "any": "At least one item of the list holds.",

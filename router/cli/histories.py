@@ -141,6 +141,8 @@ def _say_delivery(
         typer.echo(f"    because {shown(route.when)}")
         for edit in route.edits:
             typer.echo(f"    edit {shown(edit)}")
+        if route.deidentify is not None:
+            typer.echo(f"    de-identified by {shown(route.deidentify)}")
     if payload is not None:
         typer.echo(
             f"    edited copy: SOP instance {shown(payload.sop_instance_uid)}, "

@@ -18,6 +18,7 @@ class RouteThen:
     file: str
     when: str
     edits: tuple[str, ...]
+    deidentify: str | None = None
 
 
 def routes_then(
@@ -46,12 +47,13 @@ def _routes(texts: Mapping[str, str]) -> Iterable[RouteThen]:
         routes = data.get("routes") if isinstance(data, dict) else None
         for route in routes if isinstance(routes, list) else ():
             if isinstance(route, dict) and isinstance(name := route.get("name"), str):
-                edits = route.get("edits")
+                edits, profile = route.get("edits"), route.get("deidentify")
                 yield RouteThen(
                     name=name,
                     file=file,
                     when=_in_words(route.get("when")) or "it matches every object",
                     edits=tuple(map(_in_words, edits if isinstance(edits, list) else ())),
+                    deidentify=profile if isinstance(profile, str) else None,
                 )
 
 

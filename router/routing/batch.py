@@ -41,6 +41,7 @@ from router.routing.making import Made, Scene, delivery_of
 from router.routing.observing import Observer
 from router.store import Spool, StoreUnavailable
 from router.transcoding.transcoder import Transcoder
+from rules.deid.engine import Refused
 from rules.edits import EditFailed, apply_edits
 from rules.encoded import MalformedDataSet
 from rules.recording import Recording
@@ -322,7 +323,8 @@ class Routing:
             payload_id = self._payload(stored, header, dispatch, made.derived)
         except (EditFailed, MalformedDataSet) as error:
             log.warning("edit failed", object_id=stored.id, route=dispatch.route)
-            made.fail("edit_failed", f"{dispatch.route}: {error}")
+            reason = "refused" if isinstance(error, Refused) else "edit_failed"
+            made.fail(reason, f"{dispatch.route}: {error}")
             return
         made.deliveries.extend(delivery_of(dispatch, name, payload_id) for name in names)
 
@@ -334,11 +336,13 @@ class Routing:
         derived: dict[str, DerivedObject],
     ) -> str:
         """The id of the object to send; equal edits share one derived object."""
-        if not dispatch.edits:
+        if not dispatch.edits_key:
             return stored.id
         if dispatch.edits_key not in derived:
             record = _recording(stored) if dispatch.record else None
-            edited = apply_edits(dispatch.edits, header.editable, record=record)
+            edited = apply_edits(
+                dispatch.edits, header.editable, record=record, profile=dispatch.profile
+            )
             derived[dispatch.edits_key] = derive(
                 self._spool, self._transcoder, header.editable, edited
             )

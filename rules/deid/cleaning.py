@@ -55,8 +55,8 @@ class Vocabulary:
 
     def clean(self, text: str) -> str:
         """The text without them; the same text where there are none."""
-        cleaned = self._known.sub("", text) if self._known is not None else text
-        cleaned = LOOKS_IDENTIFYING.sub("", cleaned)
+        cleaned = LOOKS_IDENTIFYING.sub("", text)
+        cleaned = self._known.sub("", cleaned) if self._known is not None else cleaned
         return text if cleaned == text else _BLANKS.sub(" ", cleaned).strip()
 
     def found_in(self, text: str) -> bool:

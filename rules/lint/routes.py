@@ -57,7 +57,7 @@ def _chooses(route: CompiledRoute) -> bool:
 
 
 def _served(route: CompiledRoute, name: str, other: CompiledRoute, *, everywhere: bool) -> Finding:
-    lost = route.route.edits or route.route.priority != other.route.priority
+    lost = route.dispatch.edits_key or route.route.priority != other.route.priority
     without = ": the edits and the priority here reach nobody" if lost and everywhere else ""
     same = as_texts(route.route.when) == as_texts(other.route.when) and not lost and everywhere
     twice = f": this route does what {other.route.name} does" if same else without

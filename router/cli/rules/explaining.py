@@ -130,6 +130,7 @@ def _as_data(name: str, known: "KnownObject | None", told: "Explanation") -> dic
                 "route": one.route,
                 "send_to": one.destinations,
                 "edits": [e.model_dump(mode="json", by_alias=True) for e in one.edits],
+                "deidentify": one.deidentify,
                 "priority": one.priority,
                 "between": one.between,
                 "choices": one.choices,
@@ -155,6 +156,8 @@ def _say(name: str, known: "KnownObject | None", told: "Explanation", *, everyth
     held = dict(told.held)
     for dispatch in told.verdict.dispatches:
         edits = f" after {count(len(dispatch.edits), 'edit')}" if dispatch.edits else ""
+        if dispatch.deidentify is not None:
+            edits += f", de-identified by {dispatch.deidentify}"
         places = ", ".join(dispatch.destinations) or "nobody"
         if dispatch.route in held:
             typer.echo(f"  held   {dispatch.route}, for {places}: {shown(held[dispatch.route])}")

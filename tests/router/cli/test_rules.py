@@ -148,6 +148,7 @@ def test_explain_as_json(call: Any, rules: Path):
             "route": "CT to pacs",
             "send_to": ["pacs"],
             "edits": [],
+            "deidentify": None,
             "priority": "routine",
             "between": None,
             "choices": [],

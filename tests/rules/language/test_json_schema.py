@@ -10,6 +10,7 @@ import yaml
 
 from rules import json_schema, words
 from rules.conditions_schema import Condition, When
+from rules.deid.profile import Profile
 from rules.names import NAMED
 from rules.scenario_schema import Expectation
 from rules.schema import Route
@@ -106,6 +107,7 @@ def keys(model: Any) -> set[str]:
     ("described", "known"),
     [
         (words.ROUTE_WORDS, keys(Route)),
+        (words.PROFILE_WORDS, keys(Profile)),
         (words.CONDITION_WORDS, keys(Condition)),
         (words.GROUP_WORDS, keys(When)),
         (words.FACT_WORDS, set(NAMED)),

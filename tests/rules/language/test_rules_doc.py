@@ -8,6 +8,8 @@ import pytest
 from pydantic import BaseModel
 
 from rules.conditions_schema import Between, Condition, When
+from rules.deid.profile import Danger, Profile
+from rules.deid.table import Option
 from rules.documents import parse_document
 from rules.edits_keyed import Hashing, Renumbering, Shifting
 from rules.edits_lookup import LookupTable, MappedValues
@@ -79,6 +81,7 @@ def test_every_word_is_explained_and_no_other(section: str, words: set[str]) -> 
         ),
         ("Waiting for a study or series", keys(WaitFor) | {"route", "hold", "rebundle"}),
         ("Windows", keys(TimeOfDay)),
+        ("Profiles", keys(Profile) | set(Danger) | set(Option) - {Option.CLEAN_VISUAL_FEATURES}),
         ("YAML, and what this router makes of it", {"null", "~"}),
     ],
 )
