@@ -54,6 +54,11 @@ def stamp(draft: Draft, options: Collection[Option]) -> None:
         item.write_text(Tag(0x0008, 0x0104), meaning)
 
 
+def options_of(codes: Collection[str]) -> tuple[Option, ...]:
+    """The options that method codes (CID 7050) stand for, as an object says of itself."""
+    return tuple(option for option, (code, _) in _CODES.items() if code in codes)
+
+
 def _dates(options: Collection[Option]) -> str:
     if Option.RETAIN_FULL_DATES in options:
         return "UNMODIFIED"
