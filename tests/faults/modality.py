@@ -67,13 +67,16 @@ class Modality:
         template: bytes | None = None,
         title: str = "CT01",
         pause: float = 0.0,
+        first: int = 0,
     ) -> None:
-        """`pause`: seconds between two objects of one association."""
+        """`pause`: seconds between two objects of one association; `first`: the number of the
+        first object of each, where another modality has used others."""
         self.acknowledged = Acknowledged()
         self.errors = 0
         self._port = port
         self._title = title
         self._pause = pause
+        self._first = first
         self._template = template or slice_template()
         self._stopping = threading.Event()
         self._lock = threading.Lock()
@@ -97,7 +100,7 @@ class Modality:
             assert not thread.is_alive(), "a sender hangs"
 
     def _objects(self, number: int) -> Iterator[tuple[str, bytes]]:
-        count = 0
+        count = self._first
         while not self._stopping.is_set():
             uid = f"2.25.{number + 1:02d}{count:034d}".replace("2.25.0", "2.25.9", 1)
             count += 1

@@ -7,12 +7,15 @@ FAULT_ROUNDS how many workers are killed (20).
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,13 +48,44 @@ def ledger() -> Iterator[PostgreSql]:
         yield server
 
 
-class Site:
-    """A cluster under load, with one destination that keeps count."""
+ROLES = ("conductor", "ingress", "worker rules", "worker egress", "conductor")
 
-    def __init__(self, router: RouterUnderTest, pacs: RecordingScp, modality: Modality) -> None:
-        self.router = router
-        self.pacs = pacs
+
+@dataclass
+class Running:
+    """A cluster, with one destination that keeps count."""
+
+    router: RouterUnderTest
+    pacs: RecordingScp
+
+
+@pytest.fixture(scope="module")
+def cluster(
+    broker: RabbitMq, ledger: PostgreSql, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Running]:
+    """One for all tests that leave it as they found it."""
+    servers = Servers(broker, ledger)
+    with (
+        RecordingScp() as pacs,
+        RouterUnderTest(
+            tmp_path_factory.mktemp("cluster") / "site",
+            destinations=[dicom("pacs", pacs.port)],
+            routes=[{"name": "all", "send_to": ["pacs"]}],
+            cluster=Cluster(ledger=servers.ledger, broker=servers.broker, roles=ROLES),
+        ) as router,
+    ):
+        yield Running(router, pacs)
+
+
+class Site:
+    """The cluster under load."""
+
+    def __init__(self, running: Running, modality: Modality) -> None:
+        self.router = running.router
+        self.pacs = running.pacs
         self.modality = modality
+        self.repeated = 0
+        """How often an object arrived once more than it was owed; known at the end."""
 
     @property
     def acknowledged(self) -> dict[str, bytes]:
@@ -69,47 +103,45 @@ class Site:
         before = len(self.acknowledged)
         wait_until(lambda: len(self.acknowledged) > before + 20, "objects to be acknowledged", 10)
 
+    def more(self, role: str, **how: Any) -> None:
+        """One more process, until the test has ended."""
+        self.router.programs.append(self.router.launch(role, **how))
+        self.router.programs[-1].wait_for_line(r"^ready$", 60)
+
+
+_tests = itertools.count()
+
 
 @contextmanager
-def under_load(folder: Path, broker: RabbitMq, ledger: PostgreSql, *more: str) -> Iterator[Site]:
-    """A cluster with `more` processes than one of each role. At the end everything must have
-    arrived; how much arrived twice is printed."""
-    servers = Servers(broker, ledger)
-    roles = ("conductor", "ingress", "worker rules", "worker egress", *more)
-    cluster = Cluster(ledger=servers.ledger, broker=servers.broker, roles=roles)
-    with RecordingScp() as pacs:
-        router = RouterUnderTest(
-            folder,
-            destinations=[dicom("pacs", pacs.port)],
-            routes=[{"name": "all", "send_to": ["pacs"]}],
-            cluster=cluster,
-        )
-        with router:
-            with Modality(router.port, threads=1, pause=0.01) as modality:
-                site = Site(router, pacs, modality)
-                site.flows()
-                yield site
-                site.flows(90)
-            acknowledged = modality.acknowledged.data_sets
-            router.wait_until_settled(acknowledged)
-            missing = acknowledged.keys() - pacs.arrivals.data_sets.keys()
-            assert not missing, f"{len(missing)} acknowledged objects never arrived"
-            for uid, data in acknowledged.items():
-                assert set(pacs.arrivals.data_sets[uid]) == {data}
-            assert not modality.acknowledged.refused
-            print(f"\n{len(acknowledged)} acknowledged, {pacs.arrivals.total} arrivals")
+def under_load(running: Running) -> Iterator[Site]:
+    """At the end all that was acknowledged must have arrived, and processes that the test added
+    are stopped."""
+    router, pacs = running.router, running.pacs
+    arrived, owed = pacs.arrivals.total, router.count(DELIVERED)
+    processes = len(router.programs)
+    with Modality(router.port, threads=1, pause=0.01, first=next(_tests) * 10**6) as modality:
+        site = Site(running, modality)
+        site.flows()
+        yield site
+        site.flows(90)
+    for extra in router.programs[processes:]:
+        extra.stop()
+    del router.programs[processes:]
+    router.wait_until_settled(())
+    wait_until(lambda: site.acknowledged.keys() <= pacs.arrivals.data_sets.keys(), "all of them")
+    for uid, data in site.acknowledged.items():
+        assert set(pacs.arrivals.data_sets[uid]) == {data}
+    assert not modality.acknowledged.refused
+    came = pacs.arrivals.total - arrived
+    site.repeated = came - (router.count(DELIVERED) - owed)
+    print(f"\n{len(site.acknowledged)} acknowledged, {came} arrivals, {site.repeated} sent twice")
 
 
-def repeated(site: Site) -> int:
-    """How often an object arrived once more than it was received."""
-    sql = "SELECT count(*) FROM deliveries WHERE state = 'delivered'"
-    return site.pacs.arrivals.total - site.router.count(sql)
+DELIVERED = "SELECT count(*) FROM deliveries WHERE state = 'delivered'"
 
 
-def test_rabbitmq_is_killed_and_back_after_a_while(
-    tmp_path: Path, broker: RabbitMq, ledger: PostgreSql
-) -> None:
-    with under_load(tmp_path, broker, ledger) as site:
+def test_rabbitmq_is_killed_and_back_after_a_while(cluster: Running, broker: RabbitMq) -> None:
+    with under_load(cluster) as site:
         broker.kill()
         site.receives()
         pause(AWAY)
@@ -117,25 +149,21 @@ def test_rabbitmq_is_killed_and_back_after_a_while(
         broker.start()
         site.flows()
     assert not site.modality.errors
-    assert repeated(site) == 0
+    assert site.repeated == 0
 
 
-def test_all_queues_and_what_was_in_them_are_lost(
-    tmp_path: Path, broker: RabbitMq, ledger: PostgreSql
-) -> None:
-    with under_load(tmp_path, broker, ledger) as site:
+def test_all_queues_and_what_was_in_them_are_lost(cluster: Running, broker: RabbitMq) -> None:
+    with under_load(cluster) as site:
         site.receives()
         broker.forget(site.router.broker)
         site.receives()
         site.flows()
     assert not site.modality.errors
-    assert repeated(site) == 0
+    assert site.repeated == 0
 
 
-def test_postgresql_is_killed_and_back_after_a_while(
-    tmp_path: Path, broker: RabbitMq, ledger: PostgreSql
-) -> None:
-    with under_load(tmp_path, broker, ledger) as site:
+def test_postgresql_is_killed_and_back_after_a_while(cluster: Running, ledger: PostgreSql) -> None:
+    with under_load(cluster) as site:
         ledger.kill()
         site.receives()
         pause(AWAY)
@@ -143,50 +171,45 @@ def test_postgresql_is_killed_and_back_after_a_while(
         ledger.start()
         site.flows()
     assert not site.modality.errors
-    print(f"{repeated(site)} were sent twice")
 
 
-def test_workers_of_every_kind_are_killed(
-    tmp_path: Path, broker: RabbitMq, ledger: PostgreSql
-) -> None:
+def test_workers_of_every_kind_are_killed(cluster: Running) -> None:
     chance = random.Random(20261121)
     kinds = ("worker rules", "worker egress", "conductor", "ingress")
-    with under_load(tmp_path, broker, ledger, "conductor") as site:
+    with under_load(cluster) as site:
         for number in range(ROUNDS):
             pause(chance.uniform(0.2, 1.0))
             site.router.replace(kinds[number % len(kinds)])
-    count = repeated(site)
-    print(f"{ROUNDS} kills: {count} were sent twice")
-    assert count <= ROUNDS * REPEATED_PER_KILL
+    assert site.repeated <= ROUNDS * REPEATED_PER_KILL
 
 
-def test_another_conductor_takes_over(tmp_path: Path, broker: RabbitMq, ledger: PostgreSql) -> None:
+def test_another_conductor_takes_over(cluster: Running) -> None:
     sql = "SELECT owner FROM leaders WHERE name = 'conductor'"
-    with under_load(tmp_path, broker, ledger, "conductor") as site:
+    with under_load(cluster) as site:
         one, two = (site.router.programs[number] for number in (0, -1))
         ((before,),) = site.router.ask(sql)
         leader = one if str(before).endswith(f"-{one.pid}") else two
         began = time.monotonic()
         leader.kill()
+        index = site.router.programs.index(leader)
         wait_until(lambda: site.router.ask(sql) != [(before,)], "another leader", TAKEOVER_SECONDS)
         print(f"another conductor led after {time.monotonic() - began:.1f} s")
+        site.router.programs[index] = site.router.launch("conductor")
     assert not site.modality.errors
 
 
 @pytest.mark.parametrize("peer", ["rabbitmq", "postgresql"])
 def test_the_network_is_cut_between_workers_and_a_server(
-    tmp_path: Path, broker: RabbitMq, ledger: PostgreSql, peer: str
+    cluster: Running, broker: RabbitMq, ledger: PostgreSql, peer: str
 ) -> None:
     """A second worker of each kind reaches the server through a cable of its own."""
     port = broker.port if peer == "rabbitmq" else ledger.port
-    with under_load(tmp_path, broker, ledger) as site, TcpProxy(port) as cable:
+    with under_load(cluster) as site, TcpProxy(port) as cable:
         site.router.write_site(
             "cut.yaml", lambda text: text.replace(f":{port}/", f":{cable.port}/")
         )
         for role in ("worker rules", "worker egress"):
-            far = site.router.launch(role, site_file="cut.yaml")
-            site.router.programs.append(far)
-            far.wait_for_line(r"^ready$", 60)
+            site.more(role, site_file="cut.yaml")
         site.flows()
         cable.cut()
         site.receives()
@@ -195,31 +218,29 @@ def test_the_network_is_cut_between_workers_and_a_server(
         cable.mend()
         site.flows()
     assert not site.modality.errors
-    print(f"{repeated(site)} were sent twice")
 
 
-def test_a_worker_whose_clock_is_off_by_an_hour(
-    tmp_path: Path, broker: RabbitMq, ledger: PostgreSql
-) -> None:
+def test_a_worker_whose_clock_is_off_by_an_hour(cluster: Running) -> None:
     """One of each kind an hour ahead and one behind: only the time of the database counts."""
     found = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
     if not found:
         raise missing("libfaketime is not installed (scripts/install_peers.sh installs it)")
     preload = {"LD_PRELOAD": str(found[0]), "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
-    with under_load(tmp_path, broker, ledger) as site:
+    with under_load(cluster) as site:
         for role in ("worker rules", "worker egress", "conductor"):
             for off in ("+1h", "-1h"):
-                one = site.router.launch(role, environ={**preload, "FAKETIME": off})
-                one.wait_for_line(r"^ready$", 60)
-                site.router.programs.append(one)
-        for right in site.router.programs[2:4]:
-            right.stop()  # those whose clocks are right: the others must do all of it
-        site.router.programs[0].kill()
+                site.more(role, environ={**preload, "FAKETIME": off})
+        right = [number for number, role in enumerate(ROLES) if role != "ingress"]
+        for number in right:
+            site.router.programs[number].stop()  # the others must do all of it
         site.flows()
         pause(AWAY)
         site.flows()
+        for number in right:
+            site.router.programs[number] = site.router.launch(ROLES[number])
+            site.router.programs[number].wait_for_line(r"^ready$", 60)
     assert not site.modality.errors
-    assert repeated(site) == 0
+    assert site.repeated == 0
 
 
 def test_a_destination_gets_no_more_associations_than_it_allows(
