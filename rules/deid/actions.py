@@ -70,7 +70,9 @@ def resolved(code: str, tag: int, *, sop_class_uid: str, sequence: int | None) -
     """One letter for a compound code: what leaves the object valid (PS3.15 E.1.1)."""
     if "/" not in code:
         return code
-    first, *others = code.rstrip("*").split("/")
+    if code.endswith("*"):
+        return "U"  # what other modules say of references stays true
+    first, *others = code.split("/")
     kind = type_of(tag, sop_class_uid=sop_class_uid, sequence=sequence)
     if kind in ("1", "1C"):
         return others[-1]

@@ -23,13 +23,14 @@ from rules.deid.table import Option, row_of, safe_private
 from rules.draft import Draft, EditFailed, Value
 from rules.edits_schema import Edit
 from rules.encoded_level import PIXELS
-from rules.encoded_values import TEXT, is_creator
+from rules.encoded_values import NUMBERS, TEXT, is_creator
 from rules.shifting import NoDate, shifted
 from rules.tags import Tag
 from rules.uids import is_uid
 
 SOP_CLASS_UID = Tag(0x0008, 0x0016)
 PATIENT_NAME = 0x00100010
+PURPOSE_OF_REFERENCE = 0x0040A170
 _CODES_THAT_STAY = frozenset({"AT", "CS"})
 _PIXEL_DATA = frozenset(range(PIXELS, PIXELS + 9)) | {0x7FE00001, 0x7FE00002, 0x7FE00003}
 
@@ -42,12 +43,16 @@ class Refused(EditFailed):
 
 
 class Manner(Enum):
-    """How a level is gone through: by the table alone, cleaning texts, or with dummies for all
-    that the table does not name."""
+    """How a level is gone through: by the table alone; cleaning texts; with dummies for all that
+    the table does not name; leaving nothing but references to instances."""
 
     TABLE = 0
     CLEAN = 1
     DUMMIES = 2
+    REFERENCES = 3
+
+
+_BELOW = {"C": Manner.CLEAN, "U": Manner.REFERENCES}
 
 
 def deidentify(
@@ -183,7 +188,9 @@ class _Pass:
         elif code == "D":
             self._dummy_item(draft, number)
         else:
-            below = Manner.CLEAN if code == "C" else manner
+            below = _BELOW.get(code, manner)
+            if number == PURPOSE_OF_REFERENCE:
+                below = Manner.TABLE if manner is Manner.REFERENCES else below
             for item in draft.items(number):
                 if not self._spared.is_whole(item):
                     self.level(item, number, below)
@@ -210,6 +217,8 @@ class _Pass:
             text = self._identity.pseudonym("\\".join(values)) if values else ""
         elif number == PATIENT_NAME:
             text = self._identity.patient
+        if value.vr in NUMBERS and value.data:
+            value = Value(value.vr, bytes(len(current.data)))  # as many as there were
         if text and value.vr in TEXT:
             data = text.encode("ascii")
             value = Value(value.vr, data + b" " * (len(data) % 2))
@@ -254,6 +263,8 @@ def _in_manner(code: str, number: int, vr: str, manner: Manner) -> str:
         if number == TEXT_VALUE or (code in ("K", "X", "D", "Z") and is_cleanable(number, vr)):
             return "C"
         return "C" if vr == "SQ" and code == "K" else code
+    if manner is Manner.REFERENCES:
+        return code if vr in ("AT", "CS", "IS", "UI") or number == PURPOSE_OF_REFERENCE else "X"
     if code == "K" and vr not in _CODES_THAT_STAY and vr not in ("SQ", "UI"):
         return "D"
     return code
