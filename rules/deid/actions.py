@@ -63,6 +63,8 @@ class Plan:
     def _unlisted(self, tag: int, vr: str) -> str:
         if tag >> 16 <= 0x0007 or tag in REMOVED or standard_vr(tag) is None:
             return "X"  # of a message or a file, or an attribute that nobody knows
+        if tag >> 24 == 0x60:
+            return "X"  # what describes an overlay that the table removes
         return "K" if tag in NAMING else self.by_vr(vr)
 
 

@@ -247,11 +247,13 @@ class _Pass:
                 cleaned = [self._vocabulary.clean(value) for value in values]
             else:
                 return False
+            if any(values) and not any(cleaned):
+                return False
             if tuple(cleaned) != values:
                 draft.write_text(Tag(number >> 16, number & 0xFFFF), "\\".join(cleaned))
         except (NoDate, EditFailed):
             return False
-        return any(cleaned) or not any(values)
+        return True
 
     def _done(self, draft: Draft, number: int, listed: str, code: str) -> None:
         if self._told is not None:
