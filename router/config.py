@@ -15,6 +15,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from router.config_broker import BrokerUrl, Lanes
 from router.config_codecs import Codecs
+from router.config_commitment import DestinationCommitment, ModalityCommitment
 from router.config_destinations import (
     Destination,
     DestinationTimeouts,
@@ -25,6 +26,7 @@ from router.config_destinations import (
     Retry,
 )
 from router.config_keys import Keys
+from router.config_sources import Source, SourceCommitment
 from router.config_store import (
     SPOOL,
     S3Settings,
@@ -44,7 +46,6 @@ from router.config_values import (
     ListeningPort,
     MaxPduLength,
     Name,
-    Network,
     OrOff,
     ResolvedPath,
     Secret,
@@ -58,6 +59,7 @@ from rules.problems import one_of_each
 __all__ = [
     "Codecs",
     "Destination",
+    "DestinationCommitment",
     "DestinationTimeouts",
     "DestinationTls",
     "DicomDestination",
@@ -69,11 +71,13 @@ __all__ = [
     "Log",
     "Loops",
     "MetricsEndpoint",
+    "ModalityCommitment",
     "Probe",
     "Retention",
     "Retry",
     "Site",
     "Source",
+    "SourceCommitment",
     "S3Settings",
     "StoreBucket",
     "StoreFolder",
@@ -139,29 +143,6 @@ class Listener(Settings):
         if self.called_ae_titles == "any":
             return True
         return called_ae_title in (self.called_ae_titles or (self.ae_title,))
-
-
-class Source(Settings):
-    """Who may send: every given condition must hold."""
-
-    name: Name = Field(description="what limits, metrics and traces call it")
-    ae_title: AeTitle | None = Field(None, description="its calling AE title; default: any")
-    hosts: tuple[Network, ...] = Field(
-        (), description="addresses and networks it sends from; default: any"
-    )
-    listeners: tuple[Name, ...] = Field((), description="listeners it may use; default: all")
-    tls_subject: str | None = Field(
-        None, min_length=1, description="subject its TLS certificate must have, as `CN=ct01,O=…`"
-    )
-    max_associations: int | None = Field(
-        None, ge=1, description="associations open at once; default: the listener's limit"
-    )
-
-    @model_validator(mode="after")
-    def _says_who(self) -> "Source":
-        if self.ae_title is None and not self.hosts and self.tls_subject is None:
-            raise ValueError("a source needs `ae_title`, `hosts` or `tls_subject`")
-        return self
 
 
 class FreeSpace(Settings):
@@ -263,6 +244,9 @@ class Site(Settings):
     lanes: Lanes = Field(("main",), description="queues that destinations share")
     free_space: FreeSpace = Field(FreeSpace(), description="water marks of the receiving disk")
     retention: Retention = Field(Retention(), description="how long delivered objects are kept")
+    commitment: ModalityCommitment = Field(
+        ModalityCommitment(), description="what modalities are promised that ask us to commit"
+    )
     loops: Loops = Field(Loops(), description="when an object that keeps coming back is held")
     metrics: Annotated[MetricsEndpoint | None, OrOff()] = Field(
         MetricsEndpoint(), description="where Prometheus scrapes; `off` for nowhere"
@@ -320,6 +304,14 @@ def warnings(site: Site) -> list[str]:
         found.append("no `destinations` are listed: every object stays unrouted")
     if site.durability == "unsafe":
         found.append("`durability: unsafe` acknowledges objects that a crash may lose")
+    for destination in site.destinations:
+        peer, proof = destination.dicom, destination.proof
+        titles = [source.ae_title for source in site.sources]
+        if proof and peer and site.sources and peer.ae_title not in titles and None not in titles:
+            found.append(
+                f"{destination.name} is asked to commit, and {peer.ae_title} is not among the "
+                "`sources`: its reports are rejected when it calls us"
+            )
     if site.on_no_match == "discard":
         found.append("`on_no_match: discard` deletes objects that no route matches")
     return found
@@ -343,6 +335,8 @@ def _cross_check(site: Site) -> Iterator[_Flaw]:
             if name not in listeners:
                 key = ("sources", index, "listeners", nth)
                 yield _Flaw(key, f"there is no listener {name}", suggest(name, listeners))
+        yield from _reference(site, ("sources", index, "commitment"), source.commitment.reference)
+    yield from _reference(site, ("commitment",), site.commitment.reference)
     for index, name in enumerate(site.destination_names):
         if name in UNROUTED_WORDS:
             yield _Flaw(
@@ -357,6 +351,12 @@ def _cross_check(site: Site) -> Iterator[_Flaw]:
         known = [*UNROUTED_WORDS, *site.destination_names]
         message = f"expected hold, discard or a destination, found {site.on_no_match!r}"
         yield _Flaw(("on_no_match",), message, suggest(site.on_no_match, known))
+
+
+def _reference(site: Site, block: tuple[str | int, ...], name: str | None) -> Iterator[_Flaw]:
+    if name is not None and name not in site.destination_names:
+        message = f"there is no destination {name}"
+        yield _Flaw((*block, "reference"), message, suggest(name, site.destination_names))
 
 
 def _repeated(block: str, names: list[str]) -> Iterator[_Flaw]:

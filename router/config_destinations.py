@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from router.config_commitment import DestinationCommitment
 from router.config_flow import Limits, Schedule, windows_of
 from router.config_values import (
     AeTitle,
@@ -144,6 +145,9 @@ class Destination(Settings):
     probe: Probe = Field(Probe(), description="when a destination that is down is tried again")
     schedule: Schedule = Field((), description="when it is sent to; default: at any time")
     limits: Limits | None = Field(None, description="how much it gets in a second")
+    commitment: DestinationCommitment | None = Field(
+        None, description="how it proves that it keeps what it was sent; default: not at all"
+    )
     lane: Name | None = Field(
         None, description="one of `lanes`: whose workers serve it; default: the first"
     )
@@ -152,7 +156,15 @@ class Destination(Settings):
     def _one_kind(self) -> "Destination":
         if (self.dicom is None) == (self.folder is None):
             raise ValueError("a destination has exactly one of `dicom` and `folder`")
+        if self.folder is not None and self.proof is not None:
+            raise ValueError("`commitment` is for a `dicom` destination: a folder proves nothing")
         return self
+
+    @property
+    def proof(self) -> DestinationCommitment | None:
+        """How it proves that it keeps what it was sent; None: delivered is enough."""
+        wanted = self.commitment
+        return None if wanted is None or wanted.by == "none" else wanted
 
     @property
     def kind(self) -> Literal["dicom", "folder"]:

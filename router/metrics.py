@@ -139,6 +139,47 @@ DESTINATION_ASSOCIATIONS_OPEN = Gauge(
     "Associations open now, at work or kept for what comes next.",
     ["destination"],
 )
+COMMITMENTS = Counter(
+    "dicom_router_commitments_total",
+    "Objects that destinations were asked to commit, by what they answered.",
+    ["destination", "outcome"],
+)
+COMMITMENT_REQUESTS = Counter(
+    "dicom_router_commitment_requests_total",
+    "Requests to commit, by what became of them.",
+    ["destination", "outcome"],
+)
+COMMITMENT_REPORTS = Counter(
+    "dicom_router_commitment_reports_total",
+    "Reports of destinations, by what they were good for.",
+    ["outcome"],
+)
+COMMITMENT_ORDERS = Counter(
+    "dicom_router_commitment_orders_total",
+    "Requests of modalities to commit, and attempts to report, by what became of them.",
+    ["outcome"],
+)
+COMMITMENTS_PENDING = Gauge(
+    "dicom_router_commitments_pending",
+    "Delivered objects of which the destination has not proven yet that it keeps them.",
+    ["destination"],
+)
+COMMITMENT_OLDEST_SECONDS = Gauge(
+    "dicom_router_commitment_oldest_seconds",
+    "For how long the oldest of them has waited since it was delivered.",
+    ["destination"],
+)
+COMMITMENT_ORDERS_OPEN = Gauge(
+    "dicom_router_commitment_orders_open",
+    "Requests of modalities to commit that are not reported yet.",
+    ["state"],
+)
+COMMITMENT_SECONDS = Histogram(
+    "dicom_router_commitment_seconds",
+    "From delivery to the destination's proof that it keeps the object.",
+    ["destination"],
+    buckets=LONG,
+)
 DESTINATION_UP = Gauge(
     "dicom_router_destination_up",
     "1: deliveries flow; 0: down, one probe at a time.",

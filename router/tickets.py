@@ -40,7 +40,16 @@ class EgressTicket:
     destination: str
 
 
-Ticket = RoutingTicket | EgressTicket
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommitmentTicket:
+    """This destination is to be asked to commit, or this order of a modality looked at: one of
+    the two."""
+
+    destination: str | None = None
+    order: int | None = None
+
+
+Ticket = RoutingTicket | EgressTicket | CommitmentTicket
 
 
 def encode(ticket: Ticket) -> dict[str, object]:
@@ -50,6 +59,10 @@ def encode(ticket: Ticket) -> dict[str, object]:
             return {"version": TICKET_VERSION, "object_ids": list(ticket.object_ids)}
         case EgressTicket():
             return {"version": TICKET_VERSION, "destination": ticket.destination}
+        case CommitmentTicket(order=None):
+            return {"version": TICKET_VERSION, "destination": ticket.destination}
+        case CommitmentTicket():
+            return {"version": TICKET_VERSION, "order": ticket.order}
     assert_never(ticket)
 
 
@@ -73,6 +86,17 @@ def decode_egress(message: Mapping[str, object]) -> EgressTicket:
     if not isinstance(destination, str) or not destination:
         raise TicketError("an egress ticket needs the name of a destination")
     return EgressTicket(destination=destination)
+
+
+def decode_commitment(message: Mapping[str, object]) -> CommitmentTicket:
+    """Read a commitment ticket; `TicketError` says what is wrong with the message."""
+    _check_version(message)
+    destination, order = message.get("destination"), message.get("order")
+    if isinstance(destination, str) and destination and order is None:
+        return CommitmentTicket(destination=destination)
+    if isinstance(order, int) and destination is None:
+        return CommitmentTicket(order=order)
+    raise TicketError("a commitment ticket names either a destination or an order")
 
 
 def _check_version(message: Mapping[str, object]) -> None:

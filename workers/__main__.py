@@ -119,7 +119,16 @@ def egress(
     for name in lane or ():
         if name not in site.lanes:
             fail(Exit.USAGE, f"there is no lane {name}; the site has {', '.join(site.lanes)}")
-    _run(site, site_path(config), (Role.EGRESS,), lanes=lane or ())
+    # Who reaches a destination to deliver reaches it to ask for commitment, too.
+    _run(site, site_path(config), (Role.EGRESS, Role.COMMITMENT), lanes=lane or ())
+
+
+@worker.command()
+def commitment(config: ConfigOption = None, metrics_port: MetricsPortOption = None) -> None:
+    """Ask destinations to commit, and report to modalities: one role of a cluster."""
+    from workers.process import Role
+
+    _run(_cluster_site(config, metrics_port), site_path(config), (Role.COMMITMENT,))
 
 
 @app.command()

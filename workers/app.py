@@ -10,9 +10,9 @@ from celery.exceptions import Reject
 from celery.worker import state as celerys_state
 
 from router import metrics, tickets
-from router.broker import EGRESS_TASK, ROUTING_TASK, Broker, BrokerUnavailable
+from router.broker import COMMITMENT_TASK, EGRESS_TASK, ROUTING_TASK, Broker, BrokerUnavailable
 from router.logs import get_logger
-from router.tickets import EgressTicket, RoutingTicket, TicketError
+from router.tickets import CommitmentTicket, EgressTicket, RoutingTicket, TicketError
 from workers.consumer import consumer_of
 
 Message = Mapping[str, object]
@@ -37,6 +37,14 @@ def register_egress(broker: Broker, deliver: Callable[[EgressTicket], None]) -> 
     @broker.app.task(name=EGRESS_TASK, shared=False)
     def egress(message: Message) -> None:
         _guarded(broker, "egress", message, lambda: deliver(tickets.decode_egress(message)))
+
+
+def register_commitment(broker: Broker, act: Callable[[CommitmentTicket], None]) -> None:
+    """Make the task that commitment tickets name known to the application."""
+
+    @broker.app.task(name=COMMITMENT_TASK, shared=False)
+    def commitment(message: Message) -> None:
+        _guarded(broker, "commitment", message, lambda: act(tickets.decode_commitment(message)))
 
 
 def _guarded(broker: Broker, task: str, message: Message, act: Callable[[], None]) -> None:

@@ -15,14 +15,19 @@ from pathlib import Path
 
 from router import metrics
 from router.broker import Broker
+from router.commitment.asking import PUSH
+from router.commitment.hearing import Terms
+from router.commitment.serving import CommitmentScp
+from router.commitment.unanswered import expire
 from router.conduct.bundling import close_bundles, drop_old_bundles, ring_left_behind
+from router.conduct.commitment import end_requests, measure_commitment, ring_for_commitment
 from router.conduct.gauges import measure
 from router.conduct.history import end_history
 from router.conduct.moving import move_deliveries
 from router.conduct.retention import forget
 from router.conduct.strays import Strays
 from router.conduct.sweep import sweep, sweep_idle, sweep_orphans
-from router.config import Site
+from router.config import DestinationCommitment, Site
 from router.egress.pool import Pool
 from router.ingress.guests import Guests
 from router.ingress.recovery import read_spooled
@@ -35,6 +40,7 @@ from router.store.directory import free_bytes as free_bytes_of
 from router.store.opening import open_spool, open_store
 from router.transcoding.copies import Copies
 from router.transcoding.transcoder import Transcoder
+from workers.commitment import CommitmentTask
 from workers.duties import Duty
 from workers.egress import EgressTask
 from workers.routing import RoutingTask
@@ -88,6 +94,8 @@ def parts_of(
 def ingress(parts: Parts, guests: Mapping[str, Guests] | None) -> Ingress:
     """What receives. `guests`: where other processes share the listeners."""
     spool = open_spool(parts.site, parts.spool)
+    site = parts.rulebook.site
+    scp = CommitmentScp(ledger=parts.ledger, site=site, terms=terms_of(site))
     made = Ingress(
         parts.site,
         ledger=parts.ledger,
@@ -96,6 +104,7 @@ def ingress(parts: Parts, guests: Mapping[str, Guests] | None) -> Ingress:
         node=spool.node or str(parts.site.spool_path)[-128:],
         store=parts.store,
         guests=guests,
+        services={PUSH: scp},
     )
     parts.rulebook.when_site_changes(lambda now: made.admit(now.sources))
     return made
@@ -131,10 +140,45 @@ def egress_task(parts: Parts, pool: Pool) -> EgressTask:
     return task
 
 
+def terms_of(site: Callable[[], Site]) -> Terms:
+    """What is agreed with a destination about commitment, as the site says now."""
+
+    def terms(name: str) -> DestinationCommitment:
+        destination = site().destination(name)
+        return (destination and destination.commitment) or DestinationCommitment()
+
+    return terms
+
+
+def commitment_task(parts: Parts) -> CommitmentTask:
+    """What a commitment ticket sets off."""
+    return CommitmentTask(
+        site=parts.rulebook.site,
+        ledger=parts.ledger,
+        broker=parts.broker,
+        terms=terms_of(parts.rulebook.site),
+        worker=parts.name,
+        stop=parts.stopping.is_set,
+    )
+
+
+def duties_of_commitment(parts: Parts) -> list[Duty]:
+    """What the leader does for storage commitment."""
+    ledger, broker, site = parts.ledger, parts.broker, parts.rulebook.site
+    terms = terms_of(site)
+    return [
+        Duty(name="commit", every=1.0, act=lambda: ring_for_commitment(ledger, broker, site())),
+        Duty(name="unanswered", every=2.0, act=lambda: expire(ledger, terms)),
+        Duty(name="unproven", every=60.0, act=lambda: measure_commitment(ledger, site())),
+        Duty(name="old_requests", every=60.0, act=lambda: end_requests(ledger, site())),
+    ]
+
+
 def duties_of_the_leader(parts: Parts) -> list[Duty]:
     """What one process does for the whole site."""
     ledger, broker, site = parts.ledger, parts.broker, parts.rulebook.site
     return [
+        *duties_of_commitment(parts),
         Duty(name="sweep", every=1.0, act=partial(sweep, ledger, broker)),
         Duty(name="orphans", every=10.0, act=partial(sweep_orphans, ledger, broker)),
         Duty(

@@ -7,7 +7,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 
-from router.broker import egress_queues, routing_queues
+from router.broker import commitment_queue, egress_queues, routing_queues
+from router.conduct.commitment import unmeasure_commitment
 from router.conduct.gauges import unmeasure
 from router.config import Site
 from router.egress.pool import Pool
@@ -16,7 +17,8 @@ from router.ledger import Ledger, LedgerError, leases
 from router.logs import get_logger
 from router.rulebook import Watch
 from workers import parts as made
-from workers.app import Worker, register_egress, register_routing
+from workers.app import Worker, register_commitment, register_egress, register_routing
+from workers.commitment import MOST_AT_WORK
 from workers.duties import Leadership, Rounds, lead, resign
 from workers.health import Endpoint, serve
 from workers.lock import lock_folder
@@ -39,6 +41,7 @@ class Role(StrEnum):
     INGRESS = "ingress"
     RULES = "worker rules"
     EGRESS = "worker egress"
+    COMMITMENT = "worker commitment"
     CONDUCTOR = "conductor"
 
 
@@ -71,7 +74,7 @@ class Process:
             ledger.upgrade()
         ledger.check()
         name = made.process_name()
-        self._leadership = Leadership(lambda: lead(ledger, name), retired=unmeasure)
+        self._leadership = Leadership(lambda: lead(ledger, name), retired=_unmeasure)
         self._leads = Role.CONDUCTOR in roles
         leads = (lambda: self._alone or self._leadership.held()) if self._leads else lambda: False
         self.parts = made.parts_of(site, path, name=name, ledger=ledger, leads=leads)
@@ -99,6 +102,10 @@ class Process:
             register_egress(parts.broker, made.egress_task(parts, self._pool))
             queues += egress_queues(lanes)
             concurrency += parts.site.egress_workers + SPARE_THREADS
+        if Role.COMMITMENT in roles:
+            register_commitment(parts.broker, made.commitment_task(parts))
+            queues.append(commitment_queue())
+            concurrency += MOST_AT_WORK
         if not queues:
             return None
         return Worker(parts.broker, queues=queues, concurrency=concurrency, name=_node(parts.name))
@@ -177,6 +184,11 @@ class Process:
             resign(self.parts.ledger, self.parts.name)
         except LedgerError as error:
             log.warning("not resigned; the lease runs out", reason=str(error))
+
+
+def _unmeasure() -> None:
+    unmeasure()
+    unmeasure_commitment()
 
 
 def _node(name: str) -> str:

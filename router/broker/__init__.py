@@ -22,15 +22,17 @@ from router.broker.queues import (
     DEAD_QUEUE,
     EXCHANGE,
     all_queues,
+    commitment_queue,
     dead_queue,
     egress_queue,
     egress_queues,
     routing_queue,
     routing_queues,
 )
-from router.tickets import EgressTicket, RoutingTicket, Ticket
+from router.tickets import CommitmentTicket, EgressTicket, RoutingTicket, Ticket
 
 __all__ = [
+    "COMMITMENT_TASK",
     "DEAD_QUEUE",
     "EGRESS_TASK",
     "ROUTING_TASK",
@@ -39,6 +41,7 @@ __all__ = [
     "DeadTicket",
     "Depth",
     "QueueFull",
+    "commitment_queue",
     "egress_queue",
     "egress_queues",
     "routing_queue",
@@ -47,6 +50,7 @@ __all__ = [
 
 ROUTING_TASK = "dicom-router.routing"
 EGRESS_TASK = "dicom-router.egress"
+COMMITMENT_TASK = "dicom-router.commitment"
 
 
 class Broker:
@@ -74,6 +78,8 @@ class Broker:
                 task, queue = ROUTING_TASK, routing_queue(ticket.urgency)
             case EgressTicket():
                 task, queue = EGRESS_TASK, egress_queue(self._lane(ticket.destination))
+            case CommitmentTicket():
+                task, queue = COMMITMENT_TASK, commitment_queue()
         # argsrepr: Celery would otherwise build a repr of every id in the ticket.
         message = self.app.amqp.as_task_v2(
             uuid(), task, args=(tickets.encode(ticket),), argsrepr="-", kwargsrepr="-"

@@ -40,6 +40,11 @@ def egress_queue(lane: str) -> str:
     return f"dicom-router.egress.{lane}"
 
 
+def commitment_queue() -> str:
+    """The name of the queue for tickets about storage commitment."""
+    return "dicom-router.commitment"
+
+
 def routing_queues() -> tuple[str, ...]:
     """All of them, the most urgent first."""
     return tuple(routing_queue(urgency) for urgency in URGENCIES)
@@ -55,6 +60,7 @@ def all_queues(lanes: Sequence[str]) -> list[Queue]:
     return [
         *(_queue(name, _ROUTING) for name in routing_queues()),
         *(_queue(name, _EGRESS) for name in egress_queues(lanes)),
+        _queue(commitment_queue(), _EGRESS),
     ]
 
 

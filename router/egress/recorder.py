@@ -26,6 +26,7 @@ from router.ledger import (
     LedgerUnavailable,
     deliveries,
 )
+from router.ledger.commitments import ToCommit
 from router.logs import get_logger
 from rules.windows import Windows
 
@@ -162,6 +163,7 @@ class Recorder:
             took_ms=int(tried.took * 1000),
             worker=self._writing.worker,
             detail=decision.words,
+            to_commit=_to_commit(self._writing.destination),
         )
 
     def _recorded(self, pending: list[Tried], recorded: int) -> None:
@@ -194,6 +196,13 @@ class Recorder:
             else:
                 metrics.DELIVERIES.labels(name, outcome.reason).inc()
         metrics.BYTES_DELIVERED.labels(name).inc(sent)
+
+
+def _to_commit(destination: Destination) -> ToCommit | None:
+    proof = destination.proof
+    if proof is None:
+        return None
+    return ToCommit(by_query=proof.by == "query", age_ms=int(proof.age * 1000))
 
 
 def _age_ms(delivery: LeasedDelivery, destination: Destination) -> int:

@@ -6,7 +6,7 @@ Runs in the association's own thread. C-STORE is answered Success only when the 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from router import metrics
@@ -16,6 +16,7 @@ from router.dicom.events import (
     AssociationRequested,
     CommandReceived,
     DataReceived,
+    Event,
     ReleaseRequested,
 )
 from router.dicom.negotiation import negotiate
@@ -27,6 +28,7 @@ from router.ingress.reception import Provenance
 from router.ingress.storing import ObjectSink, Storing
 from router.logs import get_logger
 from router.net.connection import Connection
+from router.net.services import Service, Visitor, data_set_of
 from router.store import new_object_id
 
 SUCCESS = 0x0000
@@ -44,6 +46,7 @@ class _Guest:
 
     association_id: str
     counted_as: str
+    source: str | None
 
 
 def user_of(request: AAssociateRq) -> str | None:
@@ -66,13 +69,16 @@ class StorageScp:
         sources: Callable[[], Sequence[Source]],
         sink: ObjectSink,
         guests: Guests | None = None,
+        services: Mapping[str, Service] | None = None,
     ) -> None:
         """`sources` gives those that may send now; it is asked for each association. `guests`
-        counts associations for the limits; by default those of this process."""
+        counts associations for the limits; by default those of this process. `services` beyond
+        storage, by SOP class UID."""
         self._listener = listener
         self._sources = sources
         self._sink = sink
-        self._acceptance = acceptance_for(listener)
+        self._services = services or {}
+        self._acceptance = acceptance_for(listener, self._services)
         self._guests = guests or OwnGuests()
 
     def serve(self, connection: Connection) -> None:
@@ -88,7 +94,12 @@ class StorageScp:
         gauge.inc()
         try:
             connection.association.accept(negotiate(event.request, self._acceptance))
-            self._converse(connection, self._storing(connection, event.request, guest))
+            visitor = Visitor(
+                calling_ae_title=event.request.calling_ae_title.strip(),
+                called_ae_title=event.request.called_ae_title.strip(),
+                source=guest.source,
+            )
+            self._converse(connection, self._storing(connection, event.request, guest), visitor)
         finally:
             gauge.dec()
             self._guests.leave(guest.counted_as)
@@ -129,7 +140,7 @@ class StorageScp:
             connection.next_event()  # writes the answer; the peer closes, or ARTIM runs out
             return None
         metrics.ASSOCIATIONS.labels(self._listener.name, "accepted").inc()
-        return _Guest(association_id=association_id, counted_as=counted_as)
+        return _Guest(association_id=association_id, counted_as=counted_as, source=decision.source)
 
     def _decide(self, caller: Caller) -> tuple[Admitted | Refused, str]:
         """The decision, and the name it is counted under."""
@@ -153,9 +164,10 @@ class StorageScp:
         self._guests.enter(decide)
         return decision, counted_as
 
-    def _converse(self, connection: Connection, storing: Storing) -> None:
+    def _converse(self, connection: Connection, storing: Storing, visitor: Visitor) -> None:
+        early: Event | None = None
         while True:
-            event = connection.next_event()
+            event, early = early or connection.next_event(), None
             match event:
                 case CommandReceived(command=CStoreRq() as command):
                     if not storing.receive(event.context_id, command, has_data=event.has_data):
@@ -167,6 +179,12 @@ class StorageScp:
                         status=SUCCESS,
                     )
                     connection.send_command(event.context_id, response)
+                case CommandReceived() if service := self._service_for(connection, event):
+                    context = connection.association.contexts[event.context_id]
+                    data = data_set_of(connection, event)
+                    if data is None:
+                        return
+                    early = service(connection, context, visitor, event.command, data)
                 case CommandReceived() | DataReceived():
                     # Nothing else was negotiated: the peer broke the protocol.
                     log.warning("unexpected message", association_id=storing.association_id)
@@ -175,3 +193,8 @@ class StorageScp:
                     connection.association.release_response()
                 case _:
                     return
+
+    def _service_for(self, connection: Connection, event: CommandReceived) -> Service | None:
+        """Who serves the context that a message came on, if that is not storage."""
+        context = connection.association.contexts[event.context_id]
+        return self._services.get(context.abstract_syntax)

@@ -18,6 +18,7 @@ from router.ledger import Ledger, LedgerError, objects
 from router.logs import get_logger
 from router.net.acceptor import Acceptor
 from router.net.connection import Patience
+from router.net.services import Service
 from router.net.tls import server_context
 from router.store import Spool, Store
 
@@ -40,9 +41,11 @@ class Ingress:
         node: str,
         store: Store | None = None,
         guests: Mapping[str, Guests] | None = None,
+        services: Mapping[str, Service] | None = None,
     ) -> None:
         """`store`: where objects are carried from the spool, if that is not it. `guests`: by
-        listener, where other processes of this machine share its port and its limits."""
+        listener, where other processes of this machine share its port and its limits.
+        `services` beyond storage, by SOP class UID."""
         self._ledger = ledger
         self._spool = spool
         self._sources = site.sources
@@ -78,6 +81,7 @@ class Ingress:
                     sources=self._sources_now,
                     sink=sink,
                     guests=None if guests is None else guests[listener.name],
+                    services=services,
                 ),
                 reuse_port=guests is not None,
             )

@@ -50,6 +50,7 @@ class Asked:
     sop_instance_uid: str
     attempts: int
     refusals: int
+    delivered_at: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,18 +131,21 @@ def _earliest(state: str, offset: ColumnElement[int] | None = None) -> ColumnEle
 
 _SIZE = bindparam("size", type_=Integer)
 _AGE = bindparam("age_ms", type_=Integer)
-_IS_DUE = select(
-    or_(
-        *(_earliest(state) <= NOW for state in ("due", "check")),
-        _earliest("due", _SIZE - 1) <= NOW + _AGE,
-    )
-)
+_REQUEST_DUE = or_(_earliest("due") <= NOW, _earliest("due", _SIZE - 1) <= NOW + _AGE)
+_IS_REQUEST_DUE = select(_REQUEST_DUE)
+_IS_DUE = select(or_(_REQUEST_DUE, _earliest("check") <= NOW))
 
 
 def is_due(conn: Connection, destination: str, *, size: int, age_ms: int) -> bool:
     """Whether a destination is to be asked now: something has waited long enough, or so much is
     there that a request is full. Reads the first entries of an index, however many wait."""
     return bool(conn.scalar(_IS_DUE, {"destination": destination, "size": size, "age_ms": age_ms}))
+
+
+def is_request_due(conn: Connection, destination: str, *, size: int, age_ms: int) -> bool:
+    """The same for a request alone; not for a query."""
+    terms = {"destination": destination, "size": size, "age_ms": age_ms}
+    return bool(conn.scalar(_IS_REQUEST_DUE, terms))
 
 
 _NEXT_DESTINATION = (
@@ -316,6 +320,37 @@ def asked_before(conn: Connection, request: Request, uids: Collection[str]) -> l
             terms = {"ids": ids, "uids": some, "of_destination": request.destination}
             rows = conn.execute(_LATE, {**terms, "before": request.created_at}).mappings()
             found += [Asked(**row) for row in rows]
+    return found
+
+
+_OUTSTANDING = (
+    select(*ASKED_COLUMNS)
+    .where(UNPROVEN, COMMITMENTS.c.destination == bindparam("destination"))
+    .order_by(COMMITMENTS.c.delivered_at)
+    .limit(bindparam("limit"))
+    .with_for_update(skip_locked=True)
+)
+
+
+def outstanding(conn: Connection, destination: str, *, limit: int) -> list[Asked]:
+    """Deliveries of which proof is wanted, the oldest first, whatever they wait for."""
+    rows = conn.execute(_OUTSTANDING, {"destination": destination, "limit": limit}).mappings()
+    return [Asked(**row) for row in rows]
+
+
+_SERIES = (
+    select(DELIVERIES.c.id, OBJECTS.c.study_instance_uid, OBJECTS.c.series_instance_uid)
+    .join_from(DELIVERIES, OBJECTS, OBJECTS.c.id == DELIVERIES.c.payload_id)
+    .where(DELIVERIES.c.id.in_(bindparam("ids", expanding=True)))
+)
+
+
+def series_of(conn: Connection, delivery_ids: Sequence[int]) -> dict[int, tuple[str, str]]:
+    """The study and series instance UIDs of what was sent; empty where it has none."""
+    found: dict[int, tuple[str, str]] = {}
+    for ids in chunks(delivery_ids):
+        for row in conn.execute(_SERIES, {"ids": ids}):
+            found[row[0]] = (row[1] or "", row[2] or "")
     return found
 
 

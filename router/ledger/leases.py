@@ -3,8 +3,8 @@
 from sqlalchemy import Connection, Integer, bindparam, or_, text, update
 
 from router.ledger.models import DELIVERIES, DESTINATION_SLOTS, DESTINATIONS, LEADERS
-from router.ledger.models_commitment import COMMITMENT_REQUESTS
-from router.ledger.statements import LEASED, NOTHING, NOW, InsertNew
+from router.ledger.models_commitment import COMMITMENT_ORDERS, COMMITMENT_REQUESTS
+from router.ledger.statements import LEASED, NOTHING, NOW, InsertNew, constant
 
 _LEAD = (
     update(LEADERS)
@@ -50,6 +50,9 @@ _ABANDONED = (
     update(COMMITMENT_REQUESTS)
     .where(text("commitment_requests.state = 'open'"), COMMITMENT_REQUESTS.c.sent_at.is_(None))
     .values(answer_by=NOW),
+    update(COMMITMENT_ORDERS)
+    .where(COMMITMENT_ORDERS.c.state.in_([constant("open"), constant("reporting")]))
+    .values(next_attempt_at=NOW),
 )
 
 

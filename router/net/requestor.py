@@ -288,7 +288,9 @@ class OutgoingAssociation:
             event = self._connection.next_event(limit=self._timeouts.acse, awaited="acse")
             if isinstance(event, ReleaseRequested):  # both at once (PS3.8 9.2.3, collision)
                 self._association.release_response()
-            elif not isinstance(event, Released | CommandReceived):
+            elif isinstance(event, CommandReceived):
+                self._overhear(event)
+            elif not isinstance(event, Released):
                 break
         self._close()
 
@@ -347,6 +349,15 @@ class OutgoingAssociation:
         response = self._serve(event.context_id, event.command, self._data_set(event))
         self._send(event.context_id, response)
         return True
+
+    def _overhear(self, event: CommandReceived) -> None:
+        """A request that crossed our release: it is heard, but cannot be answered any more."""
+        if self._serve is None or event.command.COMMAND_FIELD & _RESPONSE:
+            return
+        try:
+            self._serve(event.context_id, event.command, self._data_set(event))
+        except NetError:
+            return  # the association ended inside it, and `release` hears of that next
 
     def _data_set(self, event: CommandReceived) -> bytes:
         """The data set that follows a command, which is no object and fits into memory."""

@@ -12,7 +12,14 @@ from router.cli.options import Exit
 
 DOCUMENT = (Path(__file__).parents[3] / "docs" / "cli.md").read_text(encoding="utf-8")
 COMMON = {"--config", "--json", "--help"}
-RUN_BY_WORKERS = {"run", "ingress", "worker rules", "worker egress", "conductor"}
+RUN_BY_WORKERS = {
+    "run",
+    "ingress",
+    "worker rules",
+    "worker egress",
+    "worker commitment",
+    "conductor",
+}
 
 
 def sections() -> dict[str, str]:

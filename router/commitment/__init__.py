@@ -1,0 +1,1 @@
+"""Confirms: asks destinations to commit, hears their reports, and commits to modalities."""

@@ -1,0 +1,207 @@
+"""Asks one destination to commit what was delivered to it, request after request.
+
+A request is in the ledger before its N-ACTION leaves, since the report may come, on another
+association, before the response. A peer that cannot be reached costs no request.
+"""
+
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from router import metrics
+from router.commitment.answering import answer_report
+from router.commitment.calling import call, peer_of
+from router.commitment.data_sets import TRANSFER_SYNTAXES, encode_request
+from router.commitment.hearing import Terms
+from router.commitment.querying import query_due
+from router.commitment.unanswered import give_up
+from router.config import Destination, DestinationCommitment
+from router.dicom.commands import Command, NEventReportRq
+from router.dicom.negotiation import NegotiatedContext
+from router.dicom.uids import (
+    STORAGE_COMMITMENT_PUSH_MODEL,
+    STORAGE_COMMITMENT_PUSH_MODEL_INSTANCE,
+)
+from router.ledger import Ledger, commitments, leases, proofs
+from router.logs import get_logger
+from router.net.errors import NetError
+from router.net.requestor import OutgoingAssociation
+
+PUSH = STORAGE_COMMITMENT_PUSH_MODEL
+LEASE_MS = 180_000
+"""Longer than any exchange with a peer may take; renewed with each."""
+AWAY_MS = 30_000
+"""How long a peer that could not be reached is left alone."""
+MARGIN_SECONDS = 30.0
+LISTEN_STEP = 0.1
+MOST_REQUESTS = 20
+"""Requests of one turn: then others have theirs."""
+
+log = get_logger("commitment")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """What a turn needs. `owner` names one run of one worker."""
+
+    ledger: Ledger
+    terms: Terms
+    owner: str
+    stop: Callable[[], bool] = lambda: False
+
+
+def ask(destination: Destination, asking: Asking) -> bool:
+    """One turn, unless another has it: ask for all that is due. Whether more was left.
+
+    LedgerError: the conductor rings again. Failures of the peer are logged and counted.
+    """
+    settings = destination.proof
+    if settings is None:
+        return _waive(destination.name, asking.ledger)
+    name = _lease_name(destination.name)
+    with asking.ledger.write() as connection:
+        if not leases.lead(connection, name, asking.owner, LEASE_MS):
+            return False
+    pause_ms = 0
+    try:
+        more = _ask_all(destination, settings, asking)
+        query_due(destination, settings, asking.ledger)
+        return more
+    except NetError as error:
+        # The lease stays: nobody tries for a while.
+        pause_ms = AWAY_MS
+        metrics.COMMITMENT_REQUESTS.labels(destination.name, error.reason).inc()
+        log.warning("not asked to commit", destination=destination.name, reason=str(error))
+        return False
+    finally:
+        with asking.ledger.write() as connection:
+            if pause_ms:
+                leases.lead(connection, name, asking.owner, pause_ms)
+            else:
+                leases.resign(connection, name, asking.owner)
+
+
+def _lease_name(destination: str) -> str:
+    return f"c:{destination}"[:64]
+
+
+def _waive(destination: str, ledger: Ledger) -> bool:
+    """No proof is wanted any more: what waited for it is delivered, and that is all."""
+    with ledger.write() as connection:
+        asked = commitments.outstanding(connection, destination, limit=500)
+        proofs.waive(connection, asked)
+    return len(asked) == 500
+
+
+def _ask_all(destination: Destination, settings: DestinationCommitment, asking: Asking) -> bool:
+    """Requests over one association while anything is due; whether something was left."""
+    with asking.ledger.read() as connection:
+        if not _due(connection, destination.name, settings):
+            return False
+    reports = _Reports(asking)
+    with call(peer_of(destination), PUSH, TRANSFER_SYNTAXES, serve=reports) as association:
+        reports.contexts.update(association.contexts)
+        context = association.context_for(PUSH)
+        sent = 0
+        while _ask_once(destination, settings, asking, association, context):
+            sent += 1
+            if sent == MOST_REQUESTS or asking.stop():
+                return True
+        until = time.monotonic() + settings.listen
+        while reports.heard < sent and time.monotonic() < until:
+            if not association.listen(LISTEN_STEP):
+                break
+    return False
+
+
+def _due(connection: Connection, name: str, settings: DestinationCommitment) -> bool:
+    return commitments.is_request_due(
+        connection, name, size=settings.size, age_ms=int(settings.age * 1000)
+    )
+
+
+def _ask_once(
+    destination: Destination,
+    settings: DestinationCommitment,
+    asking: Asking,
+    association: OutgoingAssociation,
+    context: NegotiatedContext | None,
+) -> bool:
+    """One request, if one is due: written, sent, its response recorded."""
+    uid = f"2.25.{uuid.uuid4().int}"
+    limits = peer_of(destination).timeouts
+    grace = limits.dimse + limits.network + MARGIN_SECONDS
+    with asking.ledger.write() as connection:
+        leases.lead(connection, _lease_name(destination.name), asking.owner, LEASE_MS)
+        if not _due(connection, destination.name, settings):
+            return False
+        opened = commitments.open_request(
+            connection,
+            destination.name,
+            transaction_uid=uid,
+            size=settings.size,
+            age_ms=int(settings.age * 1000),
+            grace_ms=int(grace * 1000),
+        )
+    if opened is None:
+        return False
+    request_id, asked = opened
+    if context is None:
+        _failed(destination, asking, request_id, "context_refused")
+        return True
+    items = {one.sop_instance_uid: one.sop_class_uid for one in asked}
+    response = association.action(
+        context.context_id,
+        sop_class_uid=PUSH,
+        sop_instance_uid=STORAGE_COMMITMENT_PUSH_MODEL_INSTANCE,
+        action_type_id=1,
+        data=encode_request(uid, items.items(), context.transfer_syntax),
+    )
+    log.info(
+        "asked to commit",
+        destination=destination.name,
+        transaction_uid=uid,
+        objects=len(items),
+        status=f"{response.status:04X}",
+    )
+    if response.status != 0:
+        _failed(destination, asking, request_id, f"status_{response.status:04x}")
+        return True
+    metrics.COMMITMENT_REQUESTS.labels(destination.name, "taken").inc()
+    with asking.ledger.write() as connection:
+        commitments.taken(connection, request_id, within_ms=int(settings.within * 1000))
+    return True
+
+
+def _failed(destination: Destination, asking: Asking, request_id: int, outcome: str) -> None:
+    """The transaction is dead, its UID is never used again (PS3.4 J.3.2.1.4)."""
+    metrics.COMMITMENT_REQUESTS.labels(destination.name, outcome).inc()
+    log.warning("request to commit refused", destination=destination.name, reason=outcome)
+    with asking.ledger.write() as connection:
+        give_up(connection, destination.name, request_id, "failed", asking.terms)
+
+
+class _Reports:
+    """Answers what the peer says on the association that it is asked on."""
+
+    def __init__(self, asking: Asking) -> None:
+        self._asking = asking
+        self.contexts: dict[int, NegotiatedContext] = {}
+        self.heard = 0
+
+    def __call__(self, context_id: int, command: Command, data: bytes) -> Command:
+        if not isinstance(command, NEventReportRq):
+            raise UnexpectedRequest(type(command).__name__)
+        syntax = self.contexts[context_id].transfer_syntax
+        self.heard += 1
+        return answer_report(self._asking.ledger, command, data, syntax, self._asking.terms)
+
+
+class UnexpectedRequest(NetError):
+    """The peer asks for what no SCP of storage commitment may ask of us."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"unexpected {what}", reason="protocol_violation")
