@@ -35,10 +35,10 @@ from router.ledger import (
 from router.ledger.bundled import record_bundled
 from router.logs import get_logger
 from router.routing.bundling import Bundling
-from router.routing.derive import derive
 from router.routing.headers import Header, identifiers, open_header
 from router.routing.making import Made, Scene, delivery_of
 from router.routing.observing import Observer
+from router.routing.verifying import derive_verified
 from router.store import Spool, StoreUnavailable
 from router.transcoding.transcoder import Transcoder
 from rules.deid.engine import Refused
@@ -343,8 +343,8 @@ class Routing:
             edited = apply_edits(
                 dispatch.edits, header.editable, record=record, profile=dispatch.profile
             )
-            derived[dispatch.edits_key] = derive(
-                self._spool, self._transcoder, header.editable, edited
+            derived[dispatch.edits_key] = derive_verified(
+                self._spool, self._transcoder, header.editable, edited, dispatch.profile
             )
         return derived[dispatch.edits_key].id
 

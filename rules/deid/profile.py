@@ -13,6 +13,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field, PrivateAttr, ValidationInfo, model_validator
 
+from rules.deid.regions import Regions
 from rules.deid.table import Option
 from rules.documents import Section
 from rules.edit_values import several, text_of
@@ -64,6 +65,7 @@ def _danger(value: object) -> Danger:
 Options = Annotated[
     tuple[Annotated[Option, BeforeValidator(_option)], ...], BeforeValidator(several)
 ]
+Verify: TypeAlias = Literal["all", "sample", "off"]
 Answer: TypeAlias = Literal["hold", "pass"]
 
 
@@ -72,7 +74,8 @@ class Profile(Section):
 
     `edits` are carried out first, on the original values; what they write, and what `keep` names,
     the table leaves alone. `within`: days that dates are moved back at most. `dangers`: what is
-    done with what no table can make safe; all are held unless it says otherwise.
+    done with what no table can make safe; all are held unless it says otherwise. `verify`: which
+    objects are looked through for what of the original is left in them.
     """
 
     key: str = Field(min_length=1)
@@ -80,9 +83,11 @@ class Profile(Section):
     keep: Annotated[tuple[Kept, ...], BeforeValidator(several)] = ()
     edits: tuple[Edit, ...] = ()
     within: int = Field(default=Shifting.model_fields["within"].default, ge=7, le=36_500)
+    regions: Regions = ()
     dangers: Mapping[Annotated[Danger, BeforeValidator(_danger)], Answer] = Field(
         default_factory=dict
     )
+    verify: Verify = "off"
     _secret: Key = PrivateAttr()
 
     @model_validator(mode="after")
@@ -96,11 +101,19 @@ class Profile(Section):
             message = "faces are not removed by the router: leave the objects held, or pass them"
             suggestion = f"dangers: {{{Danger.RECOGNIZABLE_FEATURES}: pass}}"
             raise Mistake(message, at=("options",), suggestion=suggestion)
-        burns = any(isinstance(edit, Burn) for edit in self.edits)
-        if Option.CLEAN_PIXEL_DATA in self.options and not burns:
-            message = "cleaning pixel data needs a burn among the profile's edits"
-            raise Mistake(message, at=("options",), suggestion="burn: [[0, 0, 512, 40]]")
+        cleans = Option.CLEAN_PIXEL_DATA in self.options
+        if cleans and not self.burns and not self.regions:
+            message = "cleaning pixel data needs regions, or a burn among the profile's edits"
+            raise Mistake(message, at=("options",), suggestion="regions: shipped")
+        if self.regions and not cleans:
+            message = "regions need the option clean pixel data"
+            raise Mistake(message, at=("regions",), suggestion="options: [clean pixel data]")
         return self
+
+    @property
+    def burns(self) -> bool:
+        """Whether every picture gets the same rectangles, from an edit."""
+        return any(isinstance(edit, Burn) for edit in self.edits)
 
     @property
     def secret(self) -> Key:

@@ -25,6 +25,7 @@ pytestmark = [
 EXPLICIT = "1.2.840.10008.1.2.1"
 TITLE = "SECRETSENDER"
 HELD = "SELECT count(*) FROM objects WHERE state = 'held' AND reason = 'refused'"
+DETAILS = "SELECT detail FROM object_events WHERE detail IS NOT NULL"
 
 
 def left(content: bytes, planted: list[Planted]) -> list[str]:
@@ -36,8 +37,10 @@ def test_nothing_identifying_leaves_and_what_leaves_is_traced_to_what_came(tmp_p
     (uid,) = (one.data.decode() for one in made.planted if (one.tag, one.depth) == (0x00080018, 0))
     fearless = {str(danger): "pass" for danger in Danger}
     careful = {"deidentify": "careful", "send_to": "files", "stop": True}
+    careless = {"deidentify": "careless", "send_to": "files", "stop": True}
     routes = [
         {"name": "careful", "when": {"source.calling_ae_title": "CAREFUL"}, **careful},
+        {"name": "careless", "when": {"source.calling_ae_title": "CARELESS"}, **careless},
         {"name": "research", "deidentify": "fearless", "send_to": ["research", "files"]},
     ]
     with RecordingScp() as research:
@@ -51,16 +54,24 @@ def test_nothing_identifying_leaves_and_what_leaves_is_traced_to_what_came(tmp_p
             keys={"research": "of this test, long enough"},
         )
         profiles = {
-            "fearless": {"key": "research", "dangers": fearless},
+            "fearless": {"key": "research", "dangers": fearless, "verify": "all"},
+            "careless": {
+                "key": "research",
+                "dangers": fearless,
+                "edits": [{"set": {"ImageComments": "of {PatientName}"}}],
+                "verify": "all",
+            },
             "careful": {"key": "research"},
         }
         (router.folder / "rules" / "05.yaml").write_text(yaml.safe_dump({"profiles": profiles}))
         with router:
             with OneByOne(router.port, title=TITLE) as line:
                 assert line.send(made.content, uid) == SUCCESS
-            with OneByOne(router.port, title="CAREFUL") as line:
-                assert line.send(made.content, uid) == SUCCESS
-            wait_until(lambda: router.count(HELD) == 1, "the refused one to be held")
+            for title in ("CAREFUL", "CARELESS"):
+                with OneByOne(router.port, title=title) as line:
+                    assert line.send(made.content, uid) == SUCCESS
+            wait_until(lambda: router.count(HELD) == 2, "the refused ones to be held")
+            details = {str(detail) for (detail,) in router.ask(DETAILS)}
             router.wait_until_settled([uid])
             arrived = research.arrivals.data_sets
             assert len(arrived) == 1
@@ -70,6 +81,8 @@ def test_nothing_identifying_leaves_and_what_leaves_is_traced_to_what_came(tmp_p
                 [DICOM_ROUTER, "trace", new_uid, "--config", site],
                 capture_output=True, text=True, timeout=60, check=True,
             ).stdout  # fmt: skip
+    assert any("encapsulated" in told for told in details)
+    assert any("Name in ImageComments" in told for told in details)
     assert left(sent, made.planted) == []
     (file,) = (tmp_path / "out").rglob("*.dcm")
     content = file.read_bytes()
