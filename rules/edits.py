@@ -14,13 +14,14 @@ from typing import TypeAlias, assert_never
 
 from rules.deid.engine import Told, deidentify
 from rules.deid.profile import Profile
+from rules.deid.regions import boxes_of
 from rules.draft import Draft, EditFailed, NeedsUnicode
 from rules.editing_keyed import hash_values, renumber, shift_dates
 from rules.editing_structure import add_item, keep_only, remove
 from rules.editing_text import affix, change_text, copy_text, look_up, rendered, set_text
 from rules.edits_keyed import Hash, NewUid, ShiftDates
 from rules.edits_lookup import Lookup, Map
-from rules.edits_pixels import Burn, TransferSyntax
+from rules.edits_pixels import Burn, Burning, TransferSyntax
 from rules.edits_schema import (
     Copy,
     Edit,
@@ -47,6 +48,7 @@ PixelEdit: TypeAlias = TransferSyntax | Burn
 
 _SOP_CLASS_UID = Tag(0x0008, 0x0016)
 _SOP_INSTANCE_UID = Tag(0x0008, 0x0018)
+_BURNED_IN = Tag(0x0028, 0x0301)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +89,7 @@ def apply_edits(
         draft = _changed(edits, data_set, profile, told, in_unicode=in_unicode)
     except NeedsUnicode:
         draft = _changed(edits, data_set, profile, told, in_unicode=True)
+    black = _black(profile, data_set, draft)
     draft.drop_signatures()
     changed = draft.changed()
     if record is not None and changed and profile is None:
@@ -97,7 +100,7 @@ def apply_edits(
         sop_instance_uid=_uid(draft, _SOP_INSTANCE_UID),
         transfer_syntax_uid=data_set.transfer_syntax_uid,
         changed=tuple([_name(tag) for tag in changed]),
-        pixel_edits=tuple(edit for edit in every if isinstance(edit, PixelEdit)),
+        pixel_edits=(*(edit for edit in every if isinstance(edit, PixelEdit)), *black),
     )
 
 
@@ -122,6 +125,18 @@ def _changed(
     if profile is not None:
         deidentify(draft, profile, _apply, told)
     return draft
+
+
+def _black(profile: Profile | None, data_set: EncodedDataSet, draft: Draft) -> tuple[Burn, ...]:
+    """What the profile's regions make black in this object; and that no text is left, if any fit
+    (PS3.15 E.3.1)."""
+    if profile is None or not profile.regions:
+        return ()
+    boxes = boxes_of(profile.regions, data_set)
+    if boxes is None:
+        return ()
+    draft.write_text(_BURNED_IN, "NO")
+    return (Burn(burn=Burning(rectangles=boxes)),) if boxes else ()
 
 
 def _apply(edit: Edit, draft: Draft) -> None:

@@ -25,6 +25,7 @@ PROFILE_WORDS = {
     "keep": "Attributes that stay as they are, whatever the table says.",
     "edits": "Done first, on the original values; what they write, the table leaves alone.",
     "within": "Dates are moved back by 1 to this many days, the same for all of a patient.",
+    "regions": "Where devices burn text into pictures, which is made black; or: shipped.",
     "verify": "Look through what leaves for values of the original: all, sample or off.",
     "dangers": "What is done with what no table can make safe: hold (unless said) or pass.",
 }

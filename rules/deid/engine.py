@@ -67,7 +67,7 @@ def deidentify(
     """
     draft.level.complete_with_pixels()
     plan = plan_of(profile.options)
-    for danger, why in dangers_of(draft, plan.options):
+    for danger, why in dangers_of(draft, profile):
         if profile.answer(danger) == "hold":
             raise Refused(f"{danger}: {why}")
     identity = Identity.of(draft, profile.secret, length=PSEUDONYM_LENGTH, within=profile.within)

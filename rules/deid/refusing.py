@@ -11,7 +11,8 @@ from typing import Final
 
 from pydicom._uid_dict import UID_dictionary
 
-from rules.deid.profile import Danger
+from rules.deid.profile import Danger, Profile
+from rules.deid.regions import boxes_of
 from rules.deid.table import Option
 from rules.draft import Draft, EditFailed
 from rules.encoded_level import PIXELS
@@ -34,8 +35,9 @@ _OFTEN_WRITTEN_ON: Final = (f"{_STORAGE}12.", f"{_STORAGE}77.1.")
 """Angiography, fluoroscopy and visible light: trusted where the header says NO."""
 
 
-def dangers_of(draft: Draft, options: frozenset[Option]) -> Iterator[tuple[Danger, str]]:
+def dangers_of(draft: Draft, profile: Profile) -> Iterator[tuple[Danger, str]]:
     """Each with a reason that names attributes and no values."""
+    options = profile.options
     sop_class = _word(draft, _SOP_CLASS_UID)
     known = UID_dictionary.get(sop_class)
     groups = groups_of(sop_class)
@@ -49,12 +51,17 @@ def dangers_of(draft: Draft, options: frozenset[Option]) -> Iterator[tuple[Dange
         yield Danger.STRUCTURED_REPORTS, "it is a report, and the profile cleans no reports"
     if _word(draft, _RECOGNIZABLE) == "YES":
         yield Danger.RECOGNIZABLE_FEATURES, "RecognizableVisualFeatures says YES"
-    if Option.CLEAN_PIXEL_DATA not in options and (why := _burned_in(draft, sop_class)):
-        yield Danger.BURNED_IN_TEXT, why
+    if why := _burned_in(draft, sop_class):
+        if Option.CLEAN_PIXEL_DATA not in options:
+            yield Danger.BURNED_IN_TEXT, why
+        elif not profile.burns and boxes_of(profile.regions, draft.data_set) is None:
+            yield Danger.BURNED_IN_TEXT, f"{why}; none of the profile's regions fits"
+    if _has_overlay_in_pixels(draft):
+        yield Danger.BURNED_IN_TEXT, "an overlay is in its pixels"
 
 
 def _burned_in(draft: Draft, sop_class: str) -> str | None:
-    if not any(PIXELS <= number <= PIXELS + 8 for number in draft.numbers()):
+    if not _has_pixels(draft):
         return None
     said = _word(draft, _BURNED_IN)
     if said == "YES":
@@ -63,11 +70,22 @@ def _burned_in(draft: Draft, sop_class: str) -> str | None:
         return "pictures of its class have text in them"
     if sop_class.startswith(_OFTEN_WRITTEN_ON) and said != "NO":
         return "pictures of its class may have text in them, and BurnedInAnnotation does not say NO"
+    return None
+
+
+def _has_pixels(draft: Draft) -> bool:
+    return any(PIXELS <= number <= PIXELS + 8 for number in draft.numbers())
+
+
+def _has_overlay_in_pixels(draft: Draft) -> bool:
+    """In bits that the picture does not use: no rectangle makes them black."""
+    if not _has_pixels(draft):
+        return False
     for group in range(0x6000, 0x6020, 2):
         described = draft.level.find(group << 16 | 0x0010) is not None
         if described and draft.level.find(group << 16 | 0x3000) is None:
-            return "an overlay is in its pixels"
-    return None
+            return True
+    return False
 
 
 def _word(draft: Draft, tag: Tag) -> str:

@@ -6,11 +6,16 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from pydicom.dataset import Dataset
 
+from rules.deid.engine import Refused
 from rules.deid.regions import Region, boxes_of, outside_of, shipped
 from rules.documents import DocumentError, Section, parse_document
+from rules.edits import apply_edits
+from rules.edits_pixels import Burn
 from rules.problems import Mistake
+from tests.rules.deid.test_phantom import profile
 from tests.rules.deid.test_scan import encoded
 
 
@@ -115,3 +120,60 @@ def test_outside_is_what_is_not_inside(
         black[y : y + height, x : x + width] += 1
     assert (black == ~shows).all() or not shows.any()
     assert shows.any() or not black.any()
+
+
+def scanned(**more: object) -> Dataset:
+    made = ultrasound(**more)
+    made.SOPInstanceUID, made.StudyInstanceUID, made.PatientID = "1.2.3.4.5.6", "1.2.3.4.5", "P"
+    made.PixelData = bytes(4)
+    made["PixelData"].VR = "OW"
+    return made
+
+
+CLEANS = {"options": ["clean pixel data"], "dangers": {}}
+
+
+def test_a_region_becomes_a_pixel_edit_and_the_object_says_so() -> None:
+    chosen = profile(**CLEANS, regions="shipped")
+    edited = apply_edits((), encoded(scanned()), record=None, profile=chosen)
+    (burn,) = edited.pixel_edits
+    assert isinstance(burn, Burn)
+    assert burn.burning.rectangles == ((0, 0, 640, 50),)
+    assert "BurnedInAnnotation" in edited.changed
+
+
+def test_a_suspect_without_a_region_is_refused() -> None:
+    chosen = profile(**CLEANS, regions=["shipped"])
+    with pytest.raises(Refused, match="none of the profile's regions fits"):
+        apply_edits((), encoded(scanned(Rows=481)), record=None, profile=chosen)
+    ct = scanned(SOPClassUID="1.2.840.10008.5.1.4.1.1.2", Modality="CT")
+    assert apply_edits((), encoded(ct), record=None, profile=chosen).pixel_edits == ()
+    ct.BurnedInAnnotation = "YES"
+    with pytest.raises(Refused, match="BurnedInAnnotation says YES"):
+        apply_edits((), encoded(ct), record=None, profile=chosen)
+
+
+def test_a_picture_known_to_have_no_text_passes_as_it_is() -> None:
+    known = [{"name": "a", "when": {"Modality": "US"}, "nothing": True}]
+    chosen = profile(**CLEANS, regions=known)
+    assert apply_edits((), encoded(scanned()), record=None, profile=chosen).pixel_edits == ()
+
+
+def test_an_overlay_in_the_pixels_is_refused_whatever_is_made_black() -> None:
+    made = scanned()
+    made.add_new(0x60000010, "US", 4)
+    with pytest.raises(Refused, match="an overlay is in its pixels"):
+        apply_edits((), encoded(made), record=None, profile=profile(**CLEANS, regions="shipped"))
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ({"regions": "shipped"}, "regions need the option clean pixel data"),
+        ({"options": ["clean pixel data"]}, "needs regions, or a burn"),
+        ({"options": ["clean pixel data"], "regions": "shiped"}, "expected regions, or: shipped"),
+    ],
+)
+def test_regions_and_the_option_belong_together(written: dict[str, object], said: str) -> None:
+    with pytest.raises((Mistake, ValidationError), match=said):
+        profile(**written)
