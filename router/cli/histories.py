@@ -1,6 +1,7 @@
 """An object's story, for `trace` and `queue show`: received, routed and why, edited, tried."""
 
 import time
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ from router.cli.render import duration, local, plain, say_table, shown, size
 from router.cli.routes_then import RouteThen, routes_then
 from router.cli.uid_names import name_of
 from router.ledger import StoredObject
-from router.ledger.queries import DeliveryHistory, ObjectHistory, Trace, TracedDelivery
+from router.ledger.queries import DeliveryHistory, ObjectHistory, Proof, Trace, TracedDelivery
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +62,8 @@ def traced_json(explained: Explained) -> dict[str, object]:
                 "delivery": plain(item.delivery),
                 "route": None if route is None else plain(route),
                 "history": plain(item.history),
+                "status": item.status,
+                "commitment": None if item.proof is None else plain(item.proof),
             }
             for item, route in explained.deliveries
         ],
@@ -89,14 +92,29 @@ def say_outline(stories: Sequence[Explained]) -> None:
             local(story.trace.object.received_at),
             story.trace.object.calling_ae_title,
             story.trace.object.state.value,
-            ", ".join(
-                f"{item.delivery.destination} {item.delivery.state.value}"
-                for item, _ in story.deliveries
-            ),
+            ", ".join(f"{item.delivery.destination} {item.status}" for item, _ in story.deliveries),
         ]
         for story in stories
     ]
     say_table(["SOP instance", "object", "received", "from", "state", "deliveries"], rows)
+    _say_studies(stories)
+
+
+def _say_studies(stories: Sequence[Explained]) -> None:
+    """A line for each study: how far each destination has it."""
+    studies: defaultdict[str, Counter[tuple[str, str]]] = defaultdict(Counter)
+    objects: Counter[str] = Counter()
+    for story in stories:
+        study = shown(story.trace.object.study_instance_uid)
+        objects[study] += 1
+        for item, _ in story.deliveries:
+            studies[study][item.delivery.destination, item.status] += 1
+    for study, count in objects.items():
+        at = [
+            f"{count} {status} at {shown(name)}"
+            for (name, status), count in sorted(studies[study].items())
+        ]
+        typer.echo(f"study {study}: {count} objects, {', '.join(at) or 'no deliveries'}")
 
 
 def _say_object(stored: StoredObject) -> None:
@@ -150,11 +168,22 @@ def _say_delivery(
         )
     for event in traced.history:
         _say_attempt(event)
+    if traced.proof is not None:
+        _say_proof(traced.proof)
     if owed.state.value == "waiting":
         due = owed.next_attempt_at <= time.time() * 1000
         typer.echo(
             f"    {local(owed.next_attempt_at)}  {'due since then' if due else 'next attempt'}"
         )
+
+
+def _say_proof(proof: Proof) -> None:
+    parts = [f"commitment {'not asked for yet' if proof.state == 'delivered' else proof.state}"]
+    parts += [shown(proof.reason)] if proof.reason else []
+    parts += [f"{proof.attempts} not answered"] if proof.attempts else []
+    parts += [f"refused {proof.refusals} times"] if proof.refusals else []
+    parts += [f"transaction {proof.transaction_uid}"] if proof.transaction_uid else []
+    typer.echo(f"    {', '.join(parts)}")
 
 
 def _say_attempt(event: DeliveryHistory) -> None:

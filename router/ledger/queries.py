@@ -14,6 +14,7 @@ from router.ledger.queues import (
 from router.ledger.tracing import (
     DeliveryHistory,
     ObjectHistory,
+    Proof,
     Trace,
     TraceBy,
     TracedDelivery,
@@ -25,6 +26,7 @@ __all__ = [
     "DeliveryHistory",
     "Depth",
     "ObjectHistory",
+    "Proof",
     "QueueSummary",
     "QueuedDelivery",
     "Trace",

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import BindParameter, Connection, Select, bindparam, func, select
+from sqlalchemy import BindParameter, Connection, Select, bindparam, case, func, select
 
 from router.ledger.models import DELIVERIES, DELIVERY_EVENTS, OBJECT_EVENTS, OBJECTS, DeliveryState
+from router.ledger.models_commitment import COMMITMENT_REQUESTS, COMMITMENTS
 from router.ledger.objects import STORED_COLUMNS, StoredObject, by_ids, stored_object
 from router.ledger.queues import QUEUED, QueuedDelivery, queued_delivery
-from router.ledger.statements import CHUNK
+from router.ledger.statements import CHUNK, constant
 
 
 class TraceBy(StrEnum):
@@ -53,11 +54,32 @@ class DeliveryHistory:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """How far a destination has proven that it keeps an object: `delivered` (not asked yet),
+    `requested`, `committed`, `refused` or `waived`."""
+
+    state: str
+    reason: str | None
+    attempts: int  # requests that it did not answer
+    refusals: int
+    transaction_uid: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TracedDelivery:
-    """A delivery and all that happened to it, oldest first."""
+    """A delivery and all that happened to it, oldest first. `proof`: where it is asked to
+    commit."""
 
     delivery: QueuedDelivery
     history: tuple[DeliveryHistory, ...]
+    proof: Proof | None = None
+
+    @property
+    def status(self) -> str:
+        """In a word: the delivery's state, or that of its proof where delivered is not its end."""
+        if self.proof is None or self.delivery.state is not DeliveryState.DELIVERED:
+            return self.delivery.state.value
+        return "delivered" if self.proof.state == "waived" else self.proof.state
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +117,27 @@ _DELIVERY_HISTORY = (
     select(*(DELIVERY_EVENTS.c[name] for name in DeliveryHistory.__slots__))
     .where(DELIVERY_EVENTS.c.delivery_id.in_(_IDS))
     .order_by(DELIVERY_EVENTS.c.id)
+)
+
+
+_PROOFS = (
+    select(
+        COMMITMENTS.c.delivery_id,
+        case(
+            (COMMITMENTS.c.state.in_([constant("due"), constant("check")]), "delivered"),
+            else_=COMMITMENTS.c.state,
+        ).label("state"),
+        COMMITMENTS.c.reason,
+        COMMITMENTS.c.attempts,
+        COMMITMENTS.c.refusals,
+        COMMITMENT_REQUESTS.c.transaction_uid,
+    )
+    .select_from(
+        COMMITMENTS.outerjoin(
+            COMMITMENT_REQUESTS, COMMITMENT_REQUESTS.c.id == COMMITMENTS.c.request_id
+        )
+    )
+    .where(COMMITMENTS.c.delivery_id.in_(_IDS))
 )
 
 
@@ -139,13 +182,20 @@ def _traces(conn: Connection, ids: Sequence[str]) -> list[Trace]:
 
 def _with_history(conn: Connection, deliveries: list[QueuedDelivery]) -> list[TracedDelivery]:
     history: dict[int, list[DeliveryHistory]] = defaultdict(list)
+    proofs: dict[int, Proof] = {}
     ids = [delivery.id for delivery in deliveries]
     for start in range(0, len(ids), CHUNK):
         chunk = {"ids": ids[start : start + CHUNK]}
         for row in conn.execute(_DELIVERY_HISTORY, chunk).mappings():
             event = DeliveryHistory(**{**row, "state": DeliveryState(row["state"])})
             history[event.delivery_id].append(event)
+        for row in conn.execute(_PROOFS, chunk).mappings():
+            proofs[row["delivery_id"]] = Proof(**{name: row[name] for name in Proof.__slots__})
     return [
-        TracedDelivery(delivery=delivery, history=tuple(history[delivery.id]))
+        TracedDelivery(
+            delivery=delivery,
+            history=tuple(history[delivery.id]),
+            proof=proofs.get(delivery.id),
+        )
         for delivery in deliveries
     ]

@@ -181,6 +181,12 @@ class RouterUnderTest:
         with engine.connect() as connection:
             return [tuple(row) for row in connection.execute(text(sql), wanted)]
 
+    def change(self, sql: str) -> None:
+        """Change the ledger from outside: time that passes, mostly."""
+        engine = create_engine(self._ledger, poolclass=NullPool)
+        with engine.begin() as connection:
+            connection.execute(text(sql))
+
     def count(self, sql: str, *values: object) -> int:
         """The one number that `sql` asks for."""
         ((number,),) = self.ask(sql, *values)
