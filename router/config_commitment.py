@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from router.config_outcomes import Reasons
 from router.config_values import AeTitle, Duration, DurationOrZero, Host, Name, PeerPort, Settings
 
 Policy = Literal["own", "all", "any", "reference"]
@@ -32,6 +33,9 @@ class DestinationCommitment(Settings):
     listen: DurationOrZero = Field(2.0, description="how long we stay for a report after asking")
     fall_back: Literal["query", "hold"] = Field(
         "hold", description="when it never answers: look by C-FIND, or hold the object"
+    )
+    reasons: Reasons = Field(
+        {}, description='failure reasons that it means otherwise, as `"0110": send again`'
     )
     query: QuerySettings = Field(QuerySettings(), description="where it answers queries")
 

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from router.config_commitment import DestinationCommitment
 from router.config_flow import Limits, Schedule, windows_of
+from router.config_outcomes import Outcomes
 from router.config_values import (
     AeTitle,
     Duration,
@@ -145,6 +146,9 @@ class Destination(Settings):
     probe: Probe = Field(Probe(), description="when a destination that is down is tried again")
     schedule: Schedule = Field((), description="when it is sent to; default: at any time")
     limits: Limits | None = Field(None, description="how much it gets in a second")
+    outcomes: Outcomes = Field(
+        {}, description='C-STORE statuses that it means otherwise, as `"0111": delivered`'
+    )
     commitment: DestinationCommitment | None = Field(
         None, description="how it proves that it keeps what it was sent; default: not at all"
     )

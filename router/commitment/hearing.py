@@ -75,7 +75,7 @@ def _apply(
     proven(connection, request.destination, kept)
     told = [(request.destination, "committed", len(kept))] if kept else []
     settings = terms(request.destination)
-    for refusal, alike in by_refusal(failed, report.failures).items():
+    for refusal, alike in by_refusal(failed, report.failures, settings.reasons).items():
         refuse(connection, alike, refusal, settings)
         told.append((request.destination, refusal.reason, len(alike)))
     if len(kept) + len(failed) >= len(waiting):
@@ -96,11 +96,13 @@ def proven(connection: Connection, destination: str, kept: list[Asked]) -> None:
         seconds.observe((now - one.delivered_at) / 1000)
 
 
-def by_refusal(failed: list[Asked], codes: Mapping[str, int]) -> dict[Refusal, list[Asked]]:
+def by_refusal(
+    failed: list[Asked], codes: Mapping[str, int], overrides: Mapping[int, str]
+) -> dict[Refusal, list[Asked]]:
     """The objects by what their failure reason means."""
     found: defaultdict[Refusal, list[Asked]] = defaultdict(list)
     for one in failed:
-        found[of_reason(codes[one.sop_instance_uid])].append(one)
+        found[of_reason(codes[one.sop_instance_uid], overrides)].append(one)
     return found
 
 

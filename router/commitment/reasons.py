@@ -4,7 +4,8 @@ A failure reason (PS3.3 C.14.1.1) becomes one of four actions; how often an obje
 is the site's to say (`refusals`).
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -26,9 +27,12 @@ class Refusal:
     action: Action
 
 
-def of_reason(code: int) -> Refusal:
-    """What this failure reason of a report means."""
-    return REFUSALS.get(code, UNKNOWN)
+def of_reason(code: int, overrides: Mapping[int, str] | None = None) -> Refusal:
+    """What this failure reason of a report means. `overrides`: what this peer means by a reason,
+    in the words of the site's file."""
+    found = REFUSALS.get(code, UNKNOWN)
+    word = (overrides or {}).get(code)
+    return found if word is None else replace(found, action=Action(word))
 
 
 REFUSALS = {

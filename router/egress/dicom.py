@@ -38,7 +38,7 @@ from router.store import Store, StoreUnavailable
 from router.transcoding.copies import Copies
 
 # The peer does not know us, or has another name: only a person can change that (PS3.8 9.3.4).
-_MISCONFIGURED = {(1, 3), (1, 7)}
+MISCONFIGURED = {(1, 3), (1, 7)}
 
 
 class DicomChannel:
@@ -62,6 +62,7 @@ class DicomChannel:
         self._keep = Keep(window=settings.associations, idle=settings.idle, reuse=settings.reuse)
         self._memory = pool.memory(destination.name)
         self._limits = destination.limits
+        self._overrides = destination.outcomes
         self._tls: ssl.SSLContext | None = None
         self._line: Line | None = None
         self._stale = False  # the line was kept, and has not answered since
@@ -151,7 +152,7 @@ class DicomChannel:
                 pace=throttle(self._limits),
             )
         self._stale = False
-        outcome = outcomes.of_status(response.status)
+        outcome = outcomes.of_status(response.status, self._overrides)
         return Attempt(outcome=outcome, association_id=line.id, answered=True)
 
     def _line_for(self, pair: Pair) -> Line:
@@ -234,7 +235,7 @@ class DicomChannel:
             outcome=outcomes.of_no_association(error.reason, str(error)),
             retry_soon=full and self._pool.at_work(self._key) > 0,
             severe=isinstance(error, AssociationRejected)
-            and (error.source, error.code) in _MISCONFIGURED,
+            and (error.source, error.code) in MISCONFIGURED,
         )
 
     def _lose(self, line: Line) -> None:

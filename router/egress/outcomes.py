@@ -6,6 +6,7 @@ either of them, when only the next objects can tell which is sick.
 """
 
 import errno
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -50,12 +51,30 @@ class Outcome:
         return replace(self, charge=Charge.DESTINATION)
 
 
-def of_status(status: int) -> Outcome:
-    """The outcome of a C-STORE response's status (PS3.7 annex C, PS3.4 B.2.3)."""
+def of_status(status: int, overrides: Mapping[int, str] | None = None) -> Outcome:
+    """The outcome of a C-STORE response's status (PS3.7 annex C, PS3.4 B.2.3).
+
+    `overrides`: what this peer means by a status, in the words of the site's file."""
+    found = _of_status(status)
+    word = (overrides or {}).get(status)
+    if word is None:
+        return found
+    words = f"{found.words} (status {status:04X} means {word} here)"
+    result = OVERRIDES[word]
+    return replace(found, result=result, words=words, charge=Charge.DELIVERY, few_attempts=False)
+
+
+def _of_status(status: int) -> Outcome:
     for row in _STATUSES:
         if row.first <= status <= row.last:
             return replace(row.outcome, status=status)
-    return replace(_UNKNOWN_STATUS, status=status)
+    return replace(UNKNOWN_STATUS, status=status)
+
+
+def table() -> Iterator[tuple[int, int, Outcome]]:
+    """All rows: first and last status, and the outcome."""
+    for row in _STATUSES:
+        yield row.first, row.last, row.outcome
 
 
 def of_lost_association(reason: str, words: str) -> Outcome:
@@ -107,6 +126,14 @@ def _out_of_resources(reason: str, words: str) -> Outcome:
     return Outcome(result=Result.RETRY_LATER, reason=reason, words=words, charge=Charge.EITHER)
 
 
+OVERRIDES = {
+    "delivered": Result.DELIVERED,
+    "retry": Result.RETRY_LATER,
+    "fail": Result.GIVE_UP,
+    "hold": Result.HOLD,
+}
+"""What a site's word for a status means."""
+
 # In the order of search: single statuses before the ranges that hold them.
 _STATUSES = (
     _Row(0x0000, 0x0000, delivered()),
@@ -133,7 +160,7 @@ _STATUSES = (
     _Row(0x0120, 0x0121, hold("attribute_refused", "the peer misses an attribute or its value")),
     _Row(0x0211, 0x0212, hold("operation_refused", "the peer does not take C-STORE requests")),
 )
-_UNKNOWN_STATUS = retry("unknown_status", "the peer gave an unknown status", few_attempts=True)
+UNKNOWN_STATUS = retry("unknown_status", "the peer gave an unknown status", few_attempts=True)
 
 _FOLDER_FAULTS = {
     errno.ENOSPC: "folder_full",
@@ -149,5 +176,5 @@ _FOLDER_FAULTS = {
 REASONS = frozenset(
     {row.outcome.reason for row in _STATUSES}
     | set(_FOLDER_FAULTS.values())
-    | {_UNKNOWN_STATUS.reason, "folder_failed", "file_refused"}
+    | {UNKNOWN_STATUS.reason, "folder_failed", "file_refused"}
 )

@@ -208,6 +208,14 @@ def test_a_permanent_refusal_is_held_at_once(around: Surroundings) -> None:
     assert around.states([one]) == ["held"]
 
 
+def test_a_site_may_say_what_a_reason_means(around: Surroundings) -> None:
+    (one,) = around.deliver()
+    around.settings = around.settings.model_copy(update={"reasons": {CLASS_CONFLICT: "send again"}})
+    with Archive(failing={around.uid(one): CLASS_CONFLICT}) as archive:
+        around.ask(archive.port)
+    assert around.states([one]) == ["waiting"]
+
+
 def test_failures_count_whatever_the_event_type_says(around: Surroundings) -> None:
     lost, kept = around.deliver(2)
 
