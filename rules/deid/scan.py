@@ -12,6 +12,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import accumulate
 from typing import Final
 
 from rules.deid.identifying import Kind, Sought, identifying
@@ -25,6 +26,7 @@ from rules.tags import AttributePath, TagPattern
 BLOCK: Final = 1 << 22
 OVERLAP: Final = 256
 _PRINTED: Final = re.compile(rb"[ -~]{6,}")
+_BETWEEN: Final = b"\0\0\0\0"
 _SHORT: Final = 6
 """Characters: shorter words count only where they stand alone."""
 _MOST_EACH: Final = 20
@@ -123,15 +125,20 @@ class _Places:
         self._starts: list[int] = []
         result.root.complete_with_pixels()
         pixels = [result.root.find(PIXELS + n) for n in range(9)]
-        self._stretches = list(self._lowered([(p.value, p.stop) for p in pixels if p]))
+        stretches = list(self._lowered([(p.value, p.stop) for p in pixels if p]))
+        self._text = _BETWEEN.join(text for _, text in stretches)
+        """All that is searched, as one text."""
+        self._offsets = [offset for offset, _ in stretches]
+        lengths = (len(text) + len(_BETWEEN) for _, text in stretches)
+        self._begins = [0, *accumulate(lengths)][:-1]
 
     def of(self, one: Sought) -> Iterator[_Place]:
         """Every place of a value."""
         for needle, exact in _needles(one):
-            for offset, text in self._stretches:
-                for at in _all(text, needle):
-                    if exact or _stands_alone(one.kind, text, at, needle):
-                        yield self._named(offset + at)
+            for at in _all(self._text, needle):
+                if exact or _stands_alone(one.kind, self._text, at, needle):
+                    number = bisect_right(self._begins, at) - 1
+                    yield self._named(self._offsets[number] + at - self._begins[number])
 
     def preamble_of(self, original: EncodedDataSet) -> Finding | None:
         before, after = bytes(original.source[:128]), (self._source_head or self._head)[:128]
