@@ -52,6 +52,8 @@ def encode_head(tag: int, vr: str, length: int, form: Form) -> bytes:
     group, number = tag >> 16, tag & 0xFFFF
     if form.implicit:
         return form.plain.pack(group, number, length)
+    if not vr.isascii():
+        raise Unfit("its VR is none")
     code = vr.encode("ascii")
     if code in LONG:
         return form.short.pack(group, number, code, 0) + form.number.pack(length)

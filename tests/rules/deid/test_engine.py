@@ -21,7 +21,7 @@ from pydicom.uid import (
 from rules.deid.engine import Refused
 from rules.draft import EditFailed
 from rules.edits import apply_edits
-from rules.encoded import EncodedDataSet, Slice
+from rules.encoded import EncodedDataSet, MalformedDataSet, Slice
 from rules.loading import rules_of_texts
 
 EXPLICIT = "1.2.840.10008.1.2.1"
@@ -187,6 +187,20 @@ def test_what_no_table_makes_safe_is_held_unless_the_profile_says_pass(
         edited(data_set, "{key: research}")
     word = str(reason).partition(":")[0]
     assert edited(data_set, f"{{key: research, dangers: {{{word}: pass}}}}").PatientID != "4711"
+
+
+def test_a_vr_that_is_none_holds_the_object() -> None:
+    encoded = io.BytesIO()
+    pydicom.dcmwrite(
+        encoded, an_object(ContentDate="20260301"), implicit_vr=False, little_endian=True,
+        enforce_file_format=False,
+    )  # fmt: skip
+    broken = encoded.getvalue().replace(b"\x08\x00\x23\x00DA", b"\x08\x00\x23\x00D\xcf")
+    text = "{profiles: {p: {key: research}}, routes: [{name: a, deidentify: p, send_to: x}]}"
+    dispatch = rules_of_texts({"a.yaml": text}, keys=KEYS).routes[0].dispatch
+    source = EncodedDataSet.read(broken, EXPLICIT)
+    with pytest.raises((EditFailed, MalformedDataSet)):
+        apply_edits((), source, record=None, profile=dispatch.profile)
 
 
 def test_an_attribute_that_is_there_twice_holds_the_object() -> None:
