@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from tests.faults.modality import slice_template
 from tests.faults.one_by_one import OneByOne
-from tests.faults.router_under_test import RouterUnderTest, dicom
+from tests.faults.router_under_test import DICOM_ROUTER, RouterUnderTest, dicom
 from tests.interop.capture import Capture
 from tests.interop.receivers import Orthanc
 from tests.programs import free_port, wait_until
@@ -43,6 +44,17 @@ class CommittingOrthanc(Orthanc):
         with urllib.request.urlopen(request, timeout=30) as reply:
             found: dict[str, object] = json.loads(reply.read())
             return found
+
+    def instances(self) -> list[str]:
+        found: list[str] = json.loads(self._ask("GET", "/instances"))
+        return found
+
+    def uid(self, instance: str) -> str:
+        tags: dict[str, str] = self.get(f"/instances/{instance}")["MainDicomTags"]  # type: ignore[assignment]
+        return tags["SOPInstanceUID"]
+
+    def delete(self, instance: str) -> None:
+        self._ask("DELETE", f"/instances/{instance}")
 
     def get(self, path: str) -> dict[str, object]:
         found: dict[str, object] = json.loads(self._ask("GET", path))
@@ -79,6 +91,45 @@ def router_and_orthanc(tmp_path: Path) -> Iterator[tuple[RouterUnderTest, Commit
     with router:
         yield router, orthanc
     orthanc.stop()
+
+
+def test_reconciliation_finds_every_loss_and_nothing_else(
+    router_and_orthanc: tuple[RouterUnderTest, CommittingOrthanc],
+) -> None:
+    router, orthanc = router_and_orthanc
+    with OneByOne(router.port) as line:
+        line.send_copies(slice_template(), 6)
+        wait_until(lambda: router.count(COMMITTED) == 6, "Orthanc to commit")
+        uids = list(line.acknowledged)
+    assert reconcile(router) == (0, [])
+    lost = set(uids[1:3])
+    for name in orthanc.instances():
+        if orthanc.uid(name) in lost:
+            orthanc.delete(name)
+    never = uids[5]
+    deliveries = "(SELECT id FROM objects WHERE sop_instance_uid = '%s')"
+    router.change(f"UPDATE deliveries SET state = 'held' WHERE object_id = {deliveries % never}")
+    for name in orthanc.instances():
+        if orthanc.uid(name) == never:
+            orthanc.delete(name)
+    code, missing = reconcile(router)
+    assert code == 1
+    assert {one["sop_instance_uid"]: one["state"] for one in missing} == {
+        **dict.fromkeys(lost, "committed"),
+        never: "held",
+    }
+    code, _ = reconcile(router, "--resend")
+    wait_until(lambda: router.count(COMMITTED) == 6, "what was missing to be committed again")
+    assert reconcile(router) == (0, [])
+    assert router.count("SELECT count(*) FROM delivery_events WHERE reason LIKE 'resent%'") == 3
+
+
+def reconcile(router: RouterUnderTest, *options: str) -> tuple[int, list[dict[str, str]]]:
+    """The command's exit code, and what it says is missing."""
+    command = [DICOM_ROUTER, "reconcile", "--json", "--config", router.folder / "site.yaml"]
+    done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=60)
+    (told,) = json.loads(done.stdout)
+    return done.returncode, told["missing"]
 
 
 COMMITTED = "SELECT count(*) FROM deliveries WHERE state = 'committed'"
