@@ -31,6 +31,7 @@ from rules.uids import is_uid
 SOP_CLASS_UID = Tag(0x0008, 0x0016)
 PATIENT_NAME = 0x00100010
 PURPOSE_OF_REFERENCE = 0x0040A170
+_ITEMS = frozenset({b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00"})
 _CODES_THAT_STAY = frozenset({"AT", "CS"})
 _PIXEL_DATA = frozenset(range(PIXELS, PIXELS + 9)) | {0x7FE00001, 0x7FE00002, 0x7FE00003}
 
@@ -179,6 +180,8 @@ class _Pass:
             self._replace(draft, number, dummy(vr, draft.level.form))
         elif code == "U":
             self._renumber(draft, number)
+        elif _hides_items(draft, number):
+            draft.remove_number(number)
 
     def _sequence(self, draft: Draft, number: int, code: str, manner: Manner) -> None:
         if code == "X":
@@ -270,6 +273,14 @@ def _in_manner(code: str, number: int, vr: str, manner: Manner) -> str:
     if code == "K" and vr not in _CODES_THAT_STAY and vr not in ("SQ", "UI"):
         return "D"
     return code
+
+
+def _hides_items(draft: Draft, number: int) -> bool:
+    """Whether a sequence is written as something else: nobody can go through it."""
+    element = draft.level.find(number)
+    if element is None or element.stop - element.value < 8:
+        return False
+    return bytes(draft.level.source[element.value : element.value + 4]) in _ITEMS
 
 
 def _texts(draft: Draft, number: int) -> tuple[str, ...] | None:

@@ -189,6 +189,13 @@ def test_what_no_table_makes_safe_is_held_unless_the_profile_says_pass(
     assert edited(data_set, f"{{key: research, dangers: {{{word}: pass}}}}").PatientID != "4711"
 
 
+def test_a_sequence_that_is_written_as_bytes_is_taken_out() -> None:
+    hidden = b"\xfe\xff\x00\xe0\x10\x00\x00\x00\x10\x00\x10\x00PN\x08\x00Doe^Jane"
+    data_set = an_object(Modality="CT")
+    data_set.add_new(0x00221419, "OB", hidden)  # Acquisition Device Type Code Sequence, really
+    assert 0x00221419 not in edited(data_set, "{key: research}")
+
+
 def test_a_vr_that_is_none_holds_the_object() -> None:
     encoded = io.BytesIO()
     pydicom.dcmwrite(
