@@ -9,6 +9,7 @@ from typing import Any
 import kubernetes_validate
 import pytest
 
+from router.config_codecs import Codecs
 from tests.deploy.chart import CHART, ROOT, VALUES, Manifest, Rendered, helm, render
 from tests.programs import missing, needed
 
@@ -106,6 +107,21 @@ def test_each_role_runs_its_command():
     }
     (pod,) = rendered("embedded").pods().values()
     assert pod["spec"]["containers"][0]["args"] == ["run"]
+    ingress = rendered("full").pods()["hospital-router-ingress"]
+    assert ingress["spec"]["containers"][0]["args"] == ["ingress", "--processes", "4"]
+
+
+def test_there_is_room_for_codec_processes():
+    codecs = Codecs()
+    needed_bytes = 2**30 + codecs.processes * codecs.memory
+    found = {**rendered("minimal").pods(), **rendered("embedded").pods()}
+    for name in ("rules", "egress", "router"):
+        spec = found[f"hospital-dicom-router-{name}"]["spec"]
+        limit = spec["containers"][0]["resources"]["limits"]["memory"]
+        assert int(limit.removesuffix("Gi")) * 2**30 >= needed_bytes, name
+        # What is too large for memory must not lie in memory, and has the node's disk for itself.
+        (temporary,) = [each for each in spec["volumes"] if each["name"] == "tmp"]
+        assert temporary["emptyDir"] == {}
 
 
 def containers(site: Rendered) -> list[dict[str, Any]]:
