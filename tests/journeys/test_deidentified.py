@@ -24,6 +24,7 @@ pytestmark = [
 
 EXPLICIT = "1.2.840.10008.1.2.1"
 TITLE = "SECRETSENDER"
+LAYOUT = "{PatientID}/{StudyInstanceUID}/{SOPInstanceUID}.dcm"
 HELD = "SELECT count(*) FROM objects WHERE state = 'held' AND reason = 'refused'"
 DETAILS = "SELECT detail FROM object_events WHERE detail IS NOT NULL"
 
@@ -48,7 +49,7 @@ def test_nothing_identifying_leaves_and_what_leaves_is_traced_to_what_came(tmp_p
             tmp_path,
             destinations=[
                 dicom("research", research.port),
-                {"name": "files", "folder": {"path": "out"}},
+                {"name": "files", "folder": {"path": "out", "layout": LAYOUT}},
             ],
             routes=routes,
             keys={"research": "of this test, long enough"},
@@ -85,6 +86,7 @@ def test_nothing_identifying_leaves_and_what_leaves_is_traced_to_what_came(tmp_p
     assert any("Name in ImageComments" in told for told in details)
     assert left(sent, made.planted) == []
     (file,) = (tmp_path / "out").rglob("*.dcm")
+    assert left(str(file.relative_to(tmp_path)).encode(), made.planted) == []
     content = file.read_bytes()
     assert left(content, made.planted) == []
     assert TITLE.encode() not in content
