@@ -9,13 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from router.commitment.calling import Peer, call
-from router.commitment.data_sets import TRANSFER_SYNTAXES, Transaction, encode_request
-from router.config import DestinationTimeouts
-from router.dicom.uids import (
-    STORAGE_COMMITMENT_PUSH_MODEL,
-    STORAGE_COMMITMENT_PUSH_MODEL_INSTANCE,
-)
+from router.commitment.data_sets import Transaction
 from tests.faults.modality import slice_template
 from tests.faults.one_by_one import OneByOne
 from tests.faults.router_under_test import RouterUnderTest, dicom
@@ -23,11 +17,13 @@ from tests.journeys.test_traps import made
 from tests.programs import wait_until
 from tests.router.commitment import archive as habits
 from tests.router.commitment.archive import Archive
+from tests.router.commitment.ordering import CT, order
 
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(180)]
 
 TEMPLATE = slice_template()
-CT = "1.2.840.10008.5.1.4.1.1.2"
+ALONE = pytest.mark.parametrize("deployment", ["one process"], indirect=True)
+"""What does not differ in a cluster is tested once."""
 QUICK = {"age": "100ms", "wait": "100ms", "listen": "2s"}
 ROUTES: list[dict[str, object]] = [
     {"name": "all", "send_to": ["pacs"]},
@@ -65,29 +61,6 @@ def site(
     return router
 
 
-def order(router: RouterUnderTest, uids: list[str], stay: float = 0) -> str:
-    """The modality asks for these and hangs up; the transaction UID."""
-    transaction = f"2.25.{uuid.uuid4().int}"
-    peer = Peer(
-        host="127.0.0.1",
-        port=router.port,
-        called_ae_title="ROUTER",
-        calling_ae_title="CT01",
-        timeouts=DestinationTimeouts(),
-    )
-    with call(peer, STORAGE_COMMITMENT_PUSH_MODEL, TRANSFER_SYNTAXES) as association:
-        (context,) = association.contexts.values()
-        response = association.action(
-            context.context_id,
-            sop_class_uid=STORAGE_COMMITMENT_PUSH_MODEL,
-            sop_instance_uid=STORAGE_COMMITMENT_PUSH_MODEL_INSTANCE,
-            action_type_id=1,
-            data=encode_request(transaction, [(uid, CT) for uid in uids], context.transfer_syntax),
-        )
-    assert response.status == 0
-    return transaction
-
-
 def sent(line: OneByOne, count: int) -> list[str]:
     """So many slices; their SOP instance UIDs."""
     line.send_copies(TEMPLATE, count)
@@ -108,7 +81,7 @@ def test_both_commit_and_the_modality_has_its_report(tmp_path: Path, modality: A
         OneByOne(router.port) as line,
     ):
         uids = sent(line, 3)
-        transaction = order(router, uids)
+        transaction = order(router.port, uids)
         event, report = told(modality)
         assert (event, report.uid) == (1, transaction)
         assert report.references == dict.fromkeys(uids, CT)
@@ -116,6 +89,7 @@ def test_both_commit_and_the_modality_has_its_report(tmp_path: Path, modality: A
         assert router.count("SELECT count(*) FROM deliveries WHERE state = 'committed'") == 6
 
 
+@ALONE
 def test_what_one_refuses_is_sent_again_committed_and_then_reported(
     tmp_path: Path, modality: Archive
 ) -> None:
@@ -129,12 +103,13 @@ def test_what_one_refuses_is_sent_again_committed_and_then_reported(
         pacs.failing[uids[0]] = 0x0112
         for uid in uids:
             assert line.send(made(uid), uid) == 0
-        order(router, uids)
+        order(router.port, uids)
         event, report = told(modality)
         assert (event, report.references.keys()) == (1, set(uids))
         assert sorted(pacs.stored) == sorted([*uids, uids[0]])
 
 
+@ALONE
 def test_one_never_answers_and_the_report_says_so_in_time(
     tmp_path: Path, modality: Archive
 ) -> None:
@@ -146,7 +121,7 @@ def test_one_never_answers_and_the_report_says_so_in_time(
         OneByOne(router.port) as line,
     ):
         (uid,) = sent(line, 1)
-        order(router, [uid, "2.25.404"])
+        order(router.port, [uid, "2.25.404"])
         event, report = told(modality)
         assert event == 2
         assert report.failures == {uid: 0x0110, "2.25.404": 0x0112}

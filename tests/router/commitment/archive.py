@@ -139,6 +139,7 @@ class Archive:
         self.statuses: list[int] = []
         self.heard: list[tuple[int, Transaction]] = []
         self.answer_with = 0
+        self.before_answer: Callable[[], None] = lambda: None
         self.deferred: list[tuple[CommandReceived, bytes]] = []
 
     def __enter__(self) -> Archive:
@@ -243,6 +244,7 @@ class Archive:
                 self.habit(Talk(self, connection, event.context_id, syntax, command, asked))
             case NEventReportRq():  # we are the modality
                 self.heard.append((command.event_type_id, read_transaction(data, syntax)))
+                self.before_answer()
                 answer = NEventReportRsp(
                     message_id_being_responded_to=command.message_id,
                     affected_sop_class_uid=PUSH,
