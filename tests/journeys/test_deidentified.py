@@ -39,7 +39,7 @@ def test_nothing_identifying_leaves_and_what_leaves_is_traced_to_what_came(tmp_p
     fearless = {str(danger): "pass" for danger in Danger}
     careful = {"deidentify": "careful", "send_to": "files", "stop": True}
     careless = {"deidentify": "careless", "send_to": "files", "stop": True}
-    routes = [
+    routes: list[dict[str, object]] = [
         {"name": "careful", "when": {"source.calling_ae_title": "CAREFUL"}, **careful},
         {"name": "careless", "when": {"source.calling_ae_title": "CARELESS"}, **careless},
         {"name": "research", "deidentify": "fearless", "send_to": ["research", "files"]},

@@ -121,10 +121,10 @@ class Phantom:
                 many = "\\" if number % 4 == 2 and vr in ("LO", "UC") else " "
                 return _even(f"{token}{many}and more".encode()), [token.encode()]
             case _:
-                data = _TEXTS.get(vr, "{token}{token}").format(
+                text = _TEXTS.get(vr, "{token}{token}").format(
                     token=token, TOKEN=token.upper(), number=number, second=number % 60
                 )
-                told = data.encode()
+                told = text.encode()
                 return _even(told, b" " if vr in _TEXTS else b"\0"), [told]
 
 
