@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeAlias, assert_never
 
+from rules.deid.comments import blanked, comments_in
 from rules.deid.engine import Told, deidentify
 from rules.deid.profile import Profile
 from rules.deid.regions import boxes_of
@@ -38,6 +39,7 @@ from rules.edits_schema import (
 from rules.edits_structure import AddItem, Charset, KeepOnly, Remove
 from rules.encoded import EncodedDataSet, Piece
 from rules.encoded_forms import DEFLATED
+from rules.pictures import pixel_element
 from rules.recoding import to_unicode
 from rules.recording import Recording, record_originals
 from rules.tags import Tag
@@ -94,13 +96,17 @@ def apply_edits(
     changed = draft.changed()
     if record is not None and changed and profile is None:
         record_originals(draft, record, draft.edited())
+    pieces = _pieces(draft, data_set)
+    pixel_edits = (*(edit for edit in every if isinstance(edit, PixelEdit)), *black)
+    if profile is not None and not pixel_edits:
+        pieces = _without_comments(pieces, data_set)
     return Edited(
-        pieces=_pieces(draft, data_set),
+        pieces=pieces,
         sop_class_uid=_uid(draft, _SOP_CLASS_UID),
         sop_instance_uid=_uid(draft, _SOP_INSTANCE_UID),
         transfer_syntax_uid=data_set.transfer_syntax_uid,
         changed=tuple([_name(tag) for tag in changed]),
-        pixel_edits=(*(edit for edit in every if isinstance(edit, PixelEdit)), *black),
+        pixel_edits=pixel_edits,
     )
 
 
@@ -194,6 +200,14 @@ def _uid(draft: Draft, tag: Tag) -> str:
     if not values:
         raise EditFailed(f"the object has no {tag}")
     return values[0]
+
+
+def _without_comments(pieces: tuple[Piece, ...], data_set: EncodedDataSet) -> tuple[Piece, ...]:
+    """Compressed frames without what their encoder wrote beside the picture."""
+    element = pixel_element(data_set)
+    if element is None or not element.is_undefined:
+        return pieces
+    return blanked(pieces, comments_in(data_set.source, element))
 
 
 def _pieces(draft: Draft, data_set: EncodedDataSet) -> tuple[Piece, ...]:

@@ -50,6 +50,12 @@ def frames_of(
     return _cut(fragments, starts)
 
 
+def fragments_of(source: Source, element: Element) -> list[Slice]:
+    """All fragments, whatever frame they belong to. MalformedDataSet where it holds something
+    other than fragments."""
+    return _items(source, element)[1]
+
+
 def _items(source: Source, element: Element) -> tuple[tuple[int, ...], list[Slice]]:
     """The Basic Offset Table and the fragments behind it."""
     table: tuple[int, ...] | None = None

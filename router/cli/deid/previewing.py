@@ -124,7 +124,7 @@ h1 { font-size: 1.4rem; margin: 0 }
 figure { margin: 1rem 0 } img { max-width: 26rem; background: #000; display: block }
 .filter { display: flex; flex-wrap: wrap; gap: 1rem; margin: 1rem 0 }
 table { border-collapse: collapse; width: 100% }
-th { text-align: left; position: sticky; top: 0; background: Canvas }
+th { text-align: left; white-space: nowrap; position: sticky; top: 0; background: Canvas }
 th, td { padding: .3rem .6rem; border-bottom: 1px solid var(--line); vertical-align: top;
   overflow-wrap: anywhere; max-width: 24rem }
 .tag, .code { font-family: ui-monospace, monospace; white-space: nowrap; font-size: 12px }
