@@ -68,15 +68,18 @@ class Modality:
         title: str = "CT01",
         pause: float = 0.0,
         first: int = 0,
+        series: int | None = None,
     ) -> None:
         """`pause`: seconds between two objects of one association; `first`: the number of the
-        first object of each, where another modality has used others."""
+        first object of each, where another modality has used others; `series`: objects of one
+        association, None for all of them."""
         self.acknowledged = Acknowledged()
         self.errors = 0
         self._port = port
         self._title = title
         self._pause = pause
         self._first = first
+        self._series = series
         self._template = template or slice_template()
         self._stopping = threading.Event()
         self._lock = threading.Lock()
@@ -109,7 +112,10 @@ class Modality:
 
     def _run(self, number: int) -> None:
         association: OutgoingAssociation | None = None
-        for uid, data in self._objects(number):
+        for sent, (uid, data) in enumerate(self._objects(number)):
+            if association is not None and self._series and sent % self._series == 0:
+                association.release()
+                association = None
             while True:
                 try:
                     association = association or self._open()

@@ -28,6 +28,11 @@ class TcpProxy:
         self._listener.close()
         self.mend()
 
+    def lead_to(self, port: int) -> None:
+        """New connections go there, as a load balancer does before it takes a process away; those
+        that are open stay."""
+        self._to = port
+
     def cut(self) -> None:
         """From now on nothing passes."""
         self._flows.clear()
