@@ -62,7 +62,9 @@ class CommittingOrthanc(Orthanc):
 
 
 @pytest.fixture
-def router_and_orthanc(tmp_path: Path) -> Iterator[tuple[RouterUnderTest, CommittingOrthanc]]:
+def router_and_orthanc(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> Iterator[tuple[RouterUnderTest, CommittingOrthanc]]:
     port = free_port()
     (tmp_path / "orthanc").mkdir()
     CommittingOrthanc.router_port = port
@@ -71,7 +73,7 @@ def router_and_orthanc(tmp_path: Path) -> Iterator[tuple[RouterUnderTest, Commit
     pacs["dicom"]["calling_ae_title"] = "ROUTER"  # type: ignore[index]
     router = RouterUnderTest(
         tmp_path / "router",
-        destinations=[{**pacs, "commitment": QUICK}],
+        destinations=[{**pacs, "commitment": getattr(request, "param", QUICK)}],
         routes=[{"name": "all", "send_to": ["orthanc"]}],
         listeners=[{"name": "main", "ae_title": "ROUTER", "port": port}],
         sources=[
@@ -122,6 +124,18 @@ def test_reconciliation_finds_every_loss_and_nothing_else(
     wait_until(lambda: router.count(COMMITTED) == 6, "what was missing to be committed again")
     assert reconcile(router) == (0, [])
     assert router.count("SELECT count(*) FROM delivery_events WHERE reason LIKE 'resent%'") == 3
+
+
+@pytest.mark.parametrize("router_and_orthanc", [{**QUICK, "by": "query"}], indirect=True)
+def test_a_query_is_proof_where_the_site_says_so(
+    router_and_orthanc: tuple[RouterUnderTest, CommittingOrthanc],
+) -> None:
+    router, _ = router_and_orthanc
+    with OneByOne(router.port) as line:
+        line.send_copies(slice_template(), 2)
+        wait_until(lambda: router.count(COMMITTED) == 2, "the query")
+    reasons = "SELECT count(*) FROM deliveries WHERE reason = 'found_by_query'"
+    assert router.count(reasons) == 2
 
 
 def reconcile(router: RouterUnderTest, *options: str) -> tuple[int, list[dict[str, str]]]:

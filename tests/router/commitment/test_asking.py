@@ -20,7 +20,7 @@ from router.config import (
     Listener,
     Site,
 )
-from router.dicom.events import AssociationRequested, CommandReceived, ReleaseRequested
+from router.dicom.events import AssociationRequested, CommandReceived, Event, ReleaseRequested
 from router.dicom.negotiation import negotiate
 from router.ingress.acceptance import acceptance_for
 from router.ledger import DeliveryState, Ledger, commitments, objects
@@ -54,13 +54,15 @@ class Surroundings:
             acceptance = acceptance_for(self.site.listeners[0], {PUSH})
             connection.association.accept(negotiate(event.request, acceptance))
             visitor = Visitor(calling_ae_title="PACS", called_ae_title="ROUTER", source=None)
+            early: Event | None = None
             while True:
-                match connection.next_event():
+                match early or connection.next_event():
                     case CommandReceived() as event:
                         context = connection.association.contexts[event.context_id]
                         data = data_set_of(connection, event)
-                        scp(connection, context, visitor, event.command, data or b"")
+                        early = scp(connection, context, visitor, event.command, data or b"")
                     case ReleaseRequested():
+                        early = None
                         connection.association.release_response()
                     case _:
                         return
@@ -290,6 +292,19 @@ def test_who_never_answers_is_asked_anew_and_a_late_answer_still_counts(
         assert around.states(ids) == ["committed"] * 2
         around.ask(archive.port)
         assert len(archive.asked) == 3
+
+
+def test_who_never_answers_may_be_queried_instead(around: Surroundings) -> None:
+    around.settings = around.settings.model_copy(
+        update={"listen": 0, "attempts": 1, "fall_back": "query"}
+    )
+    (one,) = around.deliver()
+    with Archive(habits.never) as archive:
+        around.ask(archive.port)
+    around.expire_all()
+    with around.ledger.write() as connection:
+        assert len(commitments.to_check(connection, "pacs", size=9)) == 1
+    assert around.states([one]) == ["delivered"]
 
 
 def test_who_hangs_up_is_left_alone_and_asked_anew(around: Surroundings) -> None:
