@@ -98,8 +98,8 @@ def apply_edits(
         record_originals(draft, record, draft.edited())
     pieces = _pieces(draft, data_set)
     pixel_edits = (*(edit for edit in every if isinstance(edit, PixelEdit)), *black)
-    if profile is not None and not pixel_edits:
-        pieces = _without_comments(pieces, data_set)
+    if profile is not None and _leave_pixels(pixel_edits, data_set):
+        pieces, pixel_edits = _without_comments(pieces, data_set), ()
     return Edited(
         pieces=pieces,
         sop_class_uid=_uid(draft, _SOP_CLASS_UID),
@@ -200,6 +200,12 @@ def _uid(draft: Draft, tag: Tag) -> str:
     if not values:
         raise EditFailed(f"the object has no {tag}")
     return values[0]
+
+
+def _leave_pixels(edits: Sequence[PixelEdit], data_set: EncodedDataSet) -> bool:
+    """Whether no frame is encoded anew: at most, the syntax that is there is asked for."""
+    to = [edit.transcoding.to for edit in edits if isinstance(edit, TransferSyntax)]
+    return len(to) == len(edits) and to[-1:] in ([], [data_set.transfer_syntax_uid])
 
 
 def _without_comments(pieces: tuple[Piece, ...], data_set: EncodedDataSet) -> tuple[Piece, ...]:

@@ -20,13 +20,14 @@ SYNTAX = "1.2.840.10008.1.2.4.50"
 NAME = b"Vandermeer"
 
 
-def result_of(frames: list[bytes]) -> tuple[EncodedDataSet, bytes]:
+def result_of(frames: list[bytes], *edits: dict[str, object]) -> tuple[EncodedDataSet, bytes]:
     made = original()
     made.PixelData = encapsulate(frames)
     made["PixelData"].VR = "OB"
     made["PixelData"].is_undefined_length = True
     source = EncodedDataSet.read(encoded(made).source, SYNTAX)
-    edited = apply_edits((), source, record=None, profile=profile())
+    edited = apply_edits((), source, record=None, profile=profile(edits=list(edits)))
+    assert edited.pixel_edits == ()
     content = b"".join(
         bytes(source.source[one.offset : one.offset + one.length])
         if isinstance(one, Slice)
@@ -77,6 +78,12 @@ def test_what_makes_no_sense_stays(frame: bytes) -> None:
     _, content = result_of([frame])
     (found,) = frames_in(content)
     assert found.rstrip(b"\0") == frame.rstrip(b"\0")
+
+
+def test_to_ask_for_the_syntax_that_is_there_changes_nothing() -> None:
+    frame = b"\xff\xd8" + segment(0xFE, NAME) + SCAN
+    asked: dict[str, object] = {"transfer_syntax": {"to": SYNTAX, "lossy": {"quality": 90}}}
+    assert result_of([frame], asked)[1] == result_of([frame])[1]
 
 
 def test_the_proof_finds_nothing_any_more() -> None:
