@@ -19,6 +19,8 @@ class TcpProxy:
         self._flows.set()
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
+        self.connections = 0
+        """How many there have been."""
         threading.Thread(target=self._accept, daemon=True).start()
 
     def __enter__(self) -> TcpProxy:
@@ -55,6 +57,7 @@ class TcpProxy:
         with client, suppress(OSError), socket.create_connection(("127.0.0.1", self._to)) as server:
             with self._lock:
                 self._open |= {client, server}
+                self.connections += 1
             back = threading.Thread(target=self._pass, args=(server, client), daemon=True)
             back.start()
             self._pass(client, server)

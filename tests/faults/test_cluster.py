@@ -220,6 +220,27 @@ def test_the_network_is_cut_between_workers_and_a_server(
     assert not site.modality.errors
 
 
+def test_the_network_is_cut_between_an_egress_worker_and_a_destination(cluster: Running) -> None:
+    """One worker reaches it through a cable of its own, the other directly."""
+    port = cluster.pacs.port
+    with under_load(cluster) as site, TcpProxy(port) as cable:
+        site.router.write_site(
+            "far.yaml", lambda text: text.replace(f"port: {port}\n", f"port: {cable.port}\n")
+        )
+        site.more("worker egress", site_file="far.yaml")
+        wait_until(lambda: cable.connections > 0, "a delivery by cable", 60)
+        cable.cut()
+        site.receives()
+        pause(AWAY)
+        site.receives()
+        before = cable.connections
+        cable.mend()
+        wait_until(lambda: cable.connections > before, "deliveries by cable again", 60)
+        site.flows()
+    assert not site.modality.errors
+    assert site.repeated <= REPEATED_PER_KILL
+
+
 def test_a_worker_whose_clock_is_off_by_an_hour(cluster: Running) -> None:
     """One of each kind an hour ahead and one behind: only the time of the database counts."""
     found = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
