@@ -58,6 +58,7 @@ def test_the_story_as_json(call: Any, site_file: Path):
         "file": "10-routes.yaml",
         "when": "Modality: CT, source.calling_ae_title: {one_of: [CT01, CT02]}",
         "edits": [],
+        "deidentify": None,
     }
     assert [event["status"] for event in to_pacs["history"]] == [0xA700, 0]
     assert to_ai["route"]["edits"][0] == "set: {InstitutionName: Example Hospital}"
