@@ -26,6 +26,7 @@ from router.dicom.uids import (
     STORAGE_COMMITMENT_PUSH_MODEL_INSTANCE,
 )
 from router.ledger import Ledger, commitments, leases, proofs
+from router.ledger.commitments import Asked
 from router.logs import get_logger
 from router.net.errors import NetError
 from router.net.requestor import OutgoingAssociation
@@ -132,20 +133,7 @@ def _ask_once(
 ) -> bool:
     """One request, if one is due: written, sent, its response recorded."""
     uid = f"2.25.{uuid.uuid4().int}"
-    limits = peer_of(destination).timeouts
-    grace = limits.dimse + limits.network + MARGIN_SECONDS
-    with asking.ledger.write() as connection:
-        leases.lead(connection, _lease_name(destination.name), asking.owner, LEASE_MS)
-        if not _due(connection, destination.name, settings):
-            return False
-        opened = commitments.open_request(
-            connection,
-            destination.name,
-            transaction_uid=uid,
-            size=settings.size,
-            age_ms=int(settings.age * 1000),
-            grace_ms=int(grace * 1000),
-        )
+    opened = _opened(destination, settings, asking, uid)
     if opened is None:
         return False
     request_id, asked = opened
@@ -174,6 +162,26 @@ def _ask_once(
     with asking.ledger.write() as connection:
         commitments.taken(connection, request_id, within_ms=int(settings.within * 1000))
     return True
+
+
+def _opened(
+    destination: Destination, settings: DestinationCommitment, asking: Asking, uid: str
+) -> tuple[int, list[Asked]] | None:
+    """The request in the ledger, before it leaves; None if nothing is due."""
+    limits = peer_of(destination).timeouts
+    grace = limits.dimse + limits.network + MARGIN_SECONDS
+    with asking.ledger.write() as connection:
+        leases.lead(connection, _lease_name(destination.name), asking.owner, LEASE_MS)
+        if not _due(connection, destination.name, settings):
+            return None
+        return commitments.open_request(
+            connection,
+            destination.name,
+            transaction_uid=uid,
+            size=settings.size,
+            age_ms=int(settings.age * 1000),
+            grace_ms=int(grace * 1000),
+        )
 
 
 def _failed(destination: Destination, asking: Asking, request_id: int, outcome: str) -> None:
