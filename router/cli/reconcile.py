@@ -44,22 +44,30 @@ def reconcile(
 
     Exits with 1 if anything is missing, with 3 if a destination does not tell.
     """
+    site = open_site(config)
+    since_ms = 0 if study else round((time.time() - since) * 1000)
+    found = _compared(site, destination or [], since_ms, study, resend=resend)
+    _say(found, as_json=as_json)
+    if any(compared.missing for compared, _ in found):
+        raise typer.Exit(Exit.FAILED)
+
+
+def _compared(
+    site: "Site", names: list[str], since_ms: int, study: str | None, *, resend: bool
+) -> "list[tuple[Compared, int]]":
+    """Each destination's comparison, and how many of what it lacks were sent again."""
     from router.commitment.reconciling import reconcile as compare
     from router.net.errors import NetError
 
-    site = open_site(config)
-    since_ms = 0 if study else round((time.time() - since) * 1000)
-    found: list[tuple[Compared, int]] = []
+    found = []
     with open_ledger(site) as ledger:
-        for one in _chosen(site, destination or []):
+        for one in _chosen(site, names):
             try:
                 compared = compare(one, ledger, since_ms=since_ms, study=study)
             except NetError as error:
                 fail(Exit.UNAVAILABLE, f"{one.name} does not tell: {error}")
             found.append((compared, _resend(ledger, compared) if resend else 0))
-    _say(found, as_json=as_json)
-    if any(compared.missing for compared, _ in found):
-        raise typer.Exit(Exit.FAILED)
+    return found
 
 
 def _chosen(site: "Site", names: list[str]) -> "list[Destination]":
