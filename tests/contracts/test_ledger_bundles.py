@@ -27,7 +27,7 @@ def gather(story):
     """Objects that came in and joined a bundle; their ids."""
 
     def gather(count: int = 1, join: Join = JOIN, series: str = "2.25.7.1") -> list[str]:
-        ids = story.receive(count)
+        ids: list[str] = story.receive(count)
         story.record(
             *(
                 RoutingResult(

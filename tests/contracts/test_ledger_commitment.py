@@ -172,7 +172,9 @@ def test_a_request_expires_unless_it_was_taken_and_then_later(story):
         assert len(commitments.unanswered(conn, request)) == 1
         commitments.close(conn, request, "answered")
         commitments.close(conn, request, "expired")  # it was answered: that stands
-        assert commitments.by_transaction(conn, "2.25.1").state == "answered"
+        closed = commitments.by_transaction(conn, "2.25.1")
+        assert closed is not None
+        assert closed.state == "answered"
     assert expired() == []
 
 
@@ -193,6 +195,7 @@ def test_a_late_report_finds_what_it_is_about(story):
     with story.ledger.write() as conn:
         proofs.ask_again(conn, asked, wait_ms=0, reason="not_answered", refused=False)
         request = commitments.by_transaction(conn, "2.25.1")
+        assert request is not None
         late = commitments.asked_before(conn, request, [asked[0].sop_instance_uid, "2.25.404"])
         assert [row.delivery_id for row in late] == [asked[0].delivery_id]
         proofs.hold(conn, late, reason="not_answered")
@@ -214,6 +217,7 @@ def test_a_report_says_nothing_of_what_was_delivered_after_it_was_asked_for(stor
     story.end(story.lease("pacs"), to_commit=NOW)
     with story.ledger.write() as conn:
         request = commitments.by_transaction(conn, "2.25.1")
+        assert request is not None
         request = replace(request, created_at=request.created_at - 10_000)
         assert commitments.asked_before(conn, request, [uid]) == []
 

@@ -24,7 +24,7 @@ def owe(story):
     """Owe objects with terms of their own; their ids."""
 
     def owe(destination: str, count: int = 1, **changes: object) -> list[str]:
-        ids = story.receive(count)
+        ids: list[str] = story.receive(count)
         results = [story.route(one, deliveries=(to(one, destination, **changes),)) for one in ids]
         story.record(*results)
         return ids

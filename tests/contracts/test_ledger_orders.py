@@ -87,8 +87,11 @@ def test_a_proof_wakes_who_waits_for_it_even_while_they_look(story):
     for one in (order, other):
         claim(story, one.id)
     with story.ledger.write() as conn:
-        terms = {"size": 9, "age_ms": 0, "grace_ms": 1000}
-        _, asked = commitments.open_request(conn, "pacs", transaction_uid="2.25.7", **terms)
+        opened = commitments.open_request(
+            conn, "pacs", transaction_uid="2.25.7", size=9, age_ms=0, grace_ms=1000
+        )
+        assert opened is not None
+        _, asked = opened
         proofs.commit(conn, asked)
         orders.look_later(conn, order.id)  # decided before the proof came
     assert due(story) == [order.id]

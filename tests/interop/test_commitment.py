@@ -140,7 +140,8 @@ def test_a_query_is_proof_where_the_site_says_so(
 
 def reconcile(router: RouterUnderTest, *options: str) -> tuple[int, list[dict[str, str]]]:
     """The command's exit code, and what it says is missing."""
-    command = [DICOM_ROUTER, "reconcile", "--json", "--config", router.folder / "site.yaml"]
+    site = str(router.folder / "site.yaml")
+    command = [str(DICOM_ROUTER), "reconcile", "--json", "--config", site]
     done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=60)
     (told,) = json.loads(done.stdout)
     return done.returncode, told["missing"]
@@ -169,7 +170,8 @@ def test_orthanc_commits_to_us_and_we_to_orthanc(
     assert told["Status"] == "Failure"
     success: list[dict[str, str]] = told["Success"]  # type: ignore[assignment]
     assert {one["SOPInstanceUID"] for one in success} == set(uids[:2])
-    (failure,) = told["Failures"]  # type: ignore[misc]
+    failures: list[dict[str, object]] = told["Failures"]  # type: ignore[assignment]
+    (failure,) = failures
     assert failure["SOPInstanceUID"] == "2.25.404"
     assert failure["FailureReason"] == 0x0112
     frames = capture.frames()

@@ -1,5 +1,6 @@
 """`bundles list` and `bundles close`, and what `queue` says of them."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ UIDS = ("1.2.3", "1.2.4")
 
 
 @pytest.fixture
-def gathered(busy: object, site_file: Path) -> Ledger:
+def gathered(busy: object, site_file: Path) -> Iterator[Ledger]:
     """Two studies that one route waits for."""
     ledger = Ledger(load_site(site_file).ledger)
     with ledger.write() as connection:

@@ -7,6 +7,7 @@ from typing import Any
 import pydicom
 import pytest
 from pydicom.data import get_testdata_file
+from pydicom.uid import UID
 
 NAME = "CompressedSamples^CT1"
 
@@ -27,7 +28,7 @@ def scrubbed(path: Path, target: Path) -> Path:
     for element in list(made):
         if element.tag.group not in (0x0028, 0x7FE0) and element.keyword != "SOPClassUID":
             del made[element.tag]
-    made.SOPInstanceUID = made.file_meta.MediaStorageSOPInstanceUID = "2.25.99"
+    made.SOPInstanceUID = made.file_meta.MediaStorageSOPInstanceUID = UID("2.25.99")
     made.preamble = bytes(128)
     target.parent.mkdir(exist_ok=True)
     made.save_as(target)

@@ -12,6 +12,7 @@ from sqlalchemy import text
 from router.ledger import DeliveryState, bundles, deliveries, objects
 from router.ledger.bundle_views import close_by_operator, drop_old, listed, open_counts
 from router.ledger.queries import trace
+from router.routing.batch import Routing
 from tests.router.routing.test_batch import House as RoutingHouse
 from tests.router.routing.test_batch import slice_of
 
@@ -232,7 +233,7 @@ def test_what_no_route_takes_in_the_end_is_unrouted(house: House):
 LATE = "{study: 60s, late: LATE}"
 
 
-def closed_study(house: House, late: str, **more: str) -> tuple[object, str]:
+def closed_study(house: House, late: str, **more: str) -> tuple[Routing, str]:
     routing = house.routing(rules(LATE.replace("LATE", late), **more))
     first = house.send()
     routing.route([first])
