@@ -53,7 +53,7 @@ def test_what_the_image_needs_is_in_its_context_and_nothing_private():
 
 def test_every_extra_that_running_needs_is_installed():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    wanted = set(project["optional-dependencies"]) - {"dev", "fuzz"}
+    wanted = set(project["optional-dependencies"]) - {"bench", "dev", "fuzz"}
     (installed,) = re.findall(r"\$\{wheel\}\[([\w,-]+)\]", DOCKERFILE)
     assert set(installed.split(",")) == wanted
     (python,) = set(re.findall(r"FROM python:(\d+\.\d+)", DOCKERFILE))
