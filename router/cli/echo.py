@@ -116,7 +116,7 @@ def _destination(name: str, site: "Site") -> _Target:
     """As the router itself would call it."""
     from router.net.errors import TlsFailed
     from router.net.requestor import Timeouts
-    from router.net.tls import client_context
+    from router.net.tls import destination_context
 
     found = site.destination(name)
     if found is None:
@@ -128,14 +128,7 @@ def _destination(name: str, site: "Site") -> _Target:
     try:
         context = None
         if dicom.tls is not None:
-            context = client_context(
-                ca=dicom.tls.ca,
-                cert=dicom.tls.cert,
-                key=dicom.tls.key,
-                key_password=dicom.tls.key_password,
-                check_hostname=dicom.tls.check_hostname,
-                min_version=dicom.tls.min_version,
-            )
+            context = destination_context(dicom.tls)
     except TlsFailed as error:
         fail(Exit.USAGE, str(error))
     return _Target(

@@ -1,13 +1,12 @@
 """Associations of commitment: to ask a destination, to query it, to report to a modality."""
 
-import ssl
 from dataclasses import dataclass
 
 from router.config import Destination, DestinationTimeouts, DestinationTls
 from router.dicom.pdus import AAssociateRq, ProposedContext, RoleSelection, UserInformation
 from router.dicom.uids import STORAGE_COMMITMENT_PUSH_MODEL
 from router.net.requestor import OutgoingAssociation, Serve, Timeouts, open_association
-from router.net.tls import client_context
+from router.net.tls import destination_context
 
 STUDY_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.2.1"
 
@@ -69,23 +68,10 @@ def call(
             ),
             user_information=UserInformation(role_selections=roles),
         ),
-        tls=_tls(peer.tls),
+        tls=destination_context(peer.tls) if peer.tls else None,
         server_name=peer.tls.server_name if peer.tls else None,
         timeouts=Timeouts(
             connect=limits.connect, acse=limits.acse, dimse=limits.dimse, network=limits.network
         ),
         serve=serve,
-    )
-
-
-def _tls(tls: DestinationTls | None) -> ssl.SSLContext | None:
-    if tls is None:
-        return None
-    return client_context(
-        ca=tls.ca,
-        cert=tls.cert,
-        key=tls.key,
-        key_password=tls.key_password,
-        check_hostname=tls.check_hostname,
-        min_version=tls.min_version,
     )

@@ -33,7 +33,7 @@ from router.net.errors import (
     TimedOut,
 )
 from router.net.requestor import OutgoingAssociation, Timeouts, open_association
-from router.net.tls import client_context
+from router.net.tls import destination_context
 from router.store import Store, StoreUnavailable
 from router.transcoding.copies import Copies
 
@@ -217,14 +217,7 @@ class DicomChannel:
     def _tls_context(self) -> ssl.SSLContext | None:
         tls = self._settings.tls
         if tls is not None and self._tls is None:
-            self._tls = client_context(
-                ca=tls.ca,
-                cert=tls.cert,
-                key=tls.key,
-                key_password=tls.key_password,
-                check_hostname=tls.check_hostname,
-                min_version=tls.min_version,
-            )
+            self._tls = destination_context(tls)
         return self._tls
 
     def _not_opened(self, error: NetError) -> Attempt:

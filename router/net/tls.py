@@ -4,9 +4,13 @@ authenticated encryption. Certificates are read once, when the context is made."
 import ssl
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from router.net.errors import TlsFailed
+
+if TYPE_CHECKING:
+    # Whoever connects without a site need not load the models of its settings.
+    from router.config_destinations import DestinationTls
 
 ClientCertificate = Literal["require", "request", "none"]
 MinimumVersion = Literal["1.2", "1.3"]
@@ -58,6 +62,18 @@ def client_context(
     if cert is not None:
         _load_own(context, cert, key, key_password)
     return context
+
+
+def destination_context(tls: "DestinationTls") -> ssl.SSLContext:
+    """A client's context as a destination's settings say; TlsFailed like `client_context`."""
+    return client_context(
+        ca=tls.ca,
+        cert=tls.cert,
+        key=tls.key,
+        key_password=tls.key_password,
+        check_hostname=tls.check_hostname,
+        min_version=tls.min_version,
+    )
 
 
 def subject_of(certificate: dict[str, object]) -> str | None:
