@@ -12,8 +12,6 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 
 import xxhash
 
@@ -22,7 +20,7 @@ from router.egress.outcomes import Outcome
 from router.ledger import LeasedDelivery
 from router.logs import get_logger
 from router.net.data_source import FileSlice, Stream
-from router.store import Bytes, Store, StoredFile, StoreUnavailable
+from router.store import Bytes, Closing, Store, StoredFile, StoreUnavailable
 
 log = get_logger("egress")
 
@@ -106,7 +104,7 @@ def _from_afar(file: StoredFile, delivery: LeasedDelivery) -> Payload:
     return payload
 
 
-class CheckedFile:
+class CheckedFile(Closing):
     """A file from afar. Who wants it whole, on this machine, gets it only if it is sound."""
 
     is_local = False
@@ -144,17 +142,6 @@ class CheckedFile:
 
     def close(self) -> None:
         self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def verify(payload: Payload, delivery: LeasedDelivery) -> None:

@@ -3,12 +3,22 @@
 from router.store.directory import DirectoryStore
 from router.store.ids import bucket_of, is_object_id, new_object_id
 from router.store.memory import MemoryStore
-from router.store.port import BLOCK, Bytes, LocalFile, Store, StoredFile, StoreUnavailable, Writer
+from router.store.port import (
+    BLOCK,
+    Bytes,
+    Closing,
+    LocalFile,
+    Store,
+    StoredFile,
+    StoreUnavailable,
+    Writer,
+)
 from router.store.spool import Spool
 
 __all__ = [
     "BLOCK",
     "Bytes",
+    "Closing",
     "DirectoryStore",
     "LocalFile",
     "MemoryStore",

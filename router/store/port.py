@@ -8,6 +8,7 @@ committed may be found after a crash, whole or in part.
 """
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Protocol, Self
@@ -97,7 +98,28 @@ class StoredFile(Protocol):
     ) -> None: ...
 
 
-class LocalFile:
+class Closing(ABC):
+    """What a `with` block closes at its end."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give everything back; harmless when done twice."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class LocalFile(Closing):
     """A stored file behind a descriptor."""
 
     __slots__ = ("fd", "size")
@@ -133,17 +155,6 @@ class LocalFile:
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 class Store(Protocol):

@@ -9,13 +9,11 @@ import tempfile
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import obstore
 from obstore.store import S3Store as Client
 
-from router.store.port import Bytes, LocalFile
+from router.store.port import Bytes, Closing, LocalFile
 from router.store.s3_errors import translated
 
 READ_BLOCK = 4 << 20
@@ -25,7 +23,7 @@ IN_MEMORY = 16 << 20
 """An object that must be had whole, on this machine, takes memory up to here, then the disk."""
 
 
-class RemoteFile:
+class RemoteFile(Closing):
     """An object of a bucket, open for reading by one thread. Opening it reads its first bytes."""
 
     is_local = False
@@ -115,14 +113,3 @@ class RemoteFile:
     def close(self) -> None:
         if self._copy is not None:
             self._copy.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -8,15 +8,14 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from router.net.data_source import FileSlice
+from router.store import Closing
 
 _BLOCK = 1 << 20
 
 
-class Scratch:
+class Scratch(Closing):
     """One such file; written from its start, then read by reference. To be closed."""
 
     def __init__(self, folder: Path | None) -> None:
@@ -42,14 +41,3 @@ class Scratch:
 
     def close(self) -> None:
         self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
