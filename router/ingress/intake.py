@@ -24,7 +24,7 @@ from router.tickets import RoutingTicket, Urgency
 QUEUE_LIMIT = 20_000
 """Objects that wait in memory for the ledger: about 20 MB. More are left to a scan."""
 BATCH = min(500, tickets.MAX_OBJECTS)
-LINGER_SECONDS = 0.04
+LINGER_SECONDS = 0.1
 """Under load a batch gathers this long: each one costs a ticket, two flushed transactions and a
 lease further on, as much as some tens of rows. An object that comes alone does not wait."""
 BUSY_SECONDS = 0.1
