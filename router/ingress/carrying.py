@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from router import metrics
 from router.ledger import ReceivedObject
 from router.logs import get_logger
-from router.store import Bytes, Spool, Store, Writer
+from router.store import Bytes, Spool, Store
 
 CARRIERS = 12
 """Objects on their way at once: an upload mostly waits for the other side."""
@@ -128,7 +128,7 @@ class Carriage:
         attempt = 0
         while load.wanted:
             try:
-                self._copy(load.received.id)
+                self._hand_over(load.received.id)
             except _Unreadable as error:
                 log.error(
                     "object in the spool cannot be read; it stays there",
@@ -149,19 +149,21 @@ class Carriage:
                 self._arrived(load)
                 return
 
-    def _copy(self, object_id: str) -> None:
+    def _hand_over(self, object_id: str) -> None:
         """Put the object into the store; OSError if that does not take it."""
-        with self._begin(object_id) as writer:
+        try:
+            self._adopt_or_copy(object_id)
+        except FileExistsError:  # what an earlier run had begun: nobody knows of it yet
+            self._store.delete([object_id])
+            self._adopt_or_copy(object_id)
+
+    def _adopt_or_copy(self, object_id: str) -> None:
+        if self._store.adopt(object_id, self._spool.store):
+            return
+        with self._store.create(object_id) as writer:
             for block in self._spooled(object_id):
                 writer.write(block)
             writer.commit()
-
-    def _begin(self, object_id: str) -> Writer:
-        try:
-            return self._store.create(object_id)
-        except FileExistsError:  # what an earlier run had begun: nobody knows of it yet
-            self._store.delete([object_id])
-            return self._store.create(object_id)
 
     def _spooled(self, object_id: str) -> Iterator[Bytes]:
         try:

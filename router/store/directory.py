@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from router.store.ids import BUCKET_DIGITS, bucket_of, is_object_id, new_object_id
-from router.store.port import Bytes, LocalFile, StoreUnavailable
+from router.store.port import Bytes, LocalFile, Store, StoreUnavailable
 
 SUFFIX = ".dcm"
 
@@ -190,6 +190,25 @@ class DirectoryStore:
             fd = os.open(path, _NEW, 0o640)
         return DirectoryWriter(path, fd, folder if self._sync_folders else None, self._window)
 
+    def adopt(self, object_id: str, source: Store) -> bool:
+        """By a second name for the file, where both stores lie on one file system and mount."""
+        if not isinstance(source, DirectoryStore):
+            return False
+        path = self._path(object_id)
+        try:
+            self._link(source._path(object_id), path, bucket_of(object_id))
+        except FileExistsError:
+            raise
+        except OSError:  # another file system, mostly; whatever else it is, copying will tell
+            return False
+        try:
+            size = self._sync_linked(path)
+        except OSError:
+            os.unlink(path)
+            raise
+        self._window.add(path, size)
+        return True
+
     def open(self, object_id: str, *, ahead: int | None = None) -> LocalFile:
         try:
             return LocalFile(os.open(self._path(object_id), os.O_RDONLY | os.O_CLOEXEC))
@@ -259,6 +278,28 @@ class DirectoryStore:
         if not is_object_id(object_id):
             raise ValueError("not an object id")
         return f"{self.root}/{object_id[:BUCKET_DIGITS]}/{object_id}{SUFFIX}"
+
+    def _link(self, source: str, path: str, bucket: str) -> None:
+        if bucket not in self._made:
+            self._make_bucket(bucket, os.path.dirname(path))
+        try:
+            os.link(source, path)
+        except FileNotFoundError:  # an emptied bucket was removed since, or all of it is away
+            self._make_bucket(bucket, os.path.dirname(path))
+            os.link(source, path)
+
+    def _sync_linked(self, path: str) -> int:
+        """Make file and name durable; its size. The name changes the file's own entry, which is
+        why its fsync covers both where that of a new file does; fdatasync would pass it over."""
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+            size = os.fstat(fd).st_size
+        finally:
+            os.close(fd)
+        if self._sync_folders:
+            _sync_folder(os.path.dirname(path))
+        return size
 
     def _make_bucket(self, bucket: str, folder: str) -> None:
         self._check_mounted()

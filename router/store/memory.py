@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from router.store.ids import bucket_of, is_object_id
-from router.store.port import Bytes, LocalFile
+from router.store.port import Bytes, LocalFile, Store
 
 
 class MemoryWriter:
@@ -75,6 +75,9 @@ class MemoryStore:
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
             self._files[object_id] = b""
         return MemoryWriter(self, object_id)
+
+    def adopt(self, object_id: str, source: Store) -> bool:
+        return False
 
     def open(self, object_id: str, *, ahead: int | None = None) -> LocalFile:
         if not is_object_id(object_id):

@@ -164,6 +164,11 @@ class Store(Protocol):
         """A new file. FileExistsError if the id is taken, where that can be known for nothing;
         a remote store takes the same bytes again instead, and readers see one of the two, whole."""
 
+    def adopt(self, object_id: str, source: "Store") -> bool:
+        """Take over another store's file, whole and of the same id, without its bytes being written
+        again; with True they and the name survive a power cut, whatever becomes of the source's.
+        False where that cannot be, and nothing was done. FileExistsError if the id is taken."""
+
     def open(self, object_id: str, *, ahead: int | None = None) -> StoredFile:
         """A file to read. FileNotFoundError if it is not there.
 

@@ -18,7 +18,7 @@ from obstore.store import S3Store as Client
 
 from router.config_store import S3Settings, StoreBucket
 from router.store.ids import BUCKET_DIGITS, bucket_of, is_object_id
-from router.store.port import Bytes
+from router.store.port import Bytes, Store
 from router.store.remote_file import READ_BLOCK, RemoteFile
 from router.store.s3_errors import translated
 
@@ -122,6 +122,9 @@ class S3Store:
 
     def create(self, object_id: str) -> S3Writer:
         return S3Writer(self._client, _key(object_id))
+
+    def adopt(self, object_id: str, source: Store) -> bool:
+        return False
 
     def open(self, object_id: str, *, ahead: int | None = None) -> RemoteFile:
         return RemoteFile(

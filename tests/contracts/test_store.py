@@ -223,6 +223,25 @@ def test_only_ids_are_keys(store: Store, name):
         store.delete([name])
 
 
+def test_what_another_store_has_is_adopted_whole_or_not_at_all(store: Store, tmp_path: Path):
+    """Where False is said, nothing is there, and the bytes can be written instead."""
+    spool = DirectoryStore(tmp_path / "spool")
+    object_id = put(spool, b"received")
+    adopted = store.adopt(object_id, spool)
+    assert adopted == isinstance(store, DirectoryStore)
+    if not adopted:
+        put(store, b"received", object_id)
+    spool.delete([object_id])
+    assert get(store, object_id) == b"received"
+
+
+def test_nothing_is_adopted_that_is_no_file(store: Store):
+    memory = MemoryStore()
+    object_id = put(memory, b"received")
+    assert not store.adopt(object_id, memory)
+    assert store.ids_in(bucket_of(object_id)) == []
+
+
 def test_there_is_room(store: Store):
     assert store.free_bytes() > 1_000_000
 

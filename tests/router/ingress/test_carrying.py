@@ -1,5 +1,7 @@
 """From the spool into a store elsewhere: all of it, whatever that store does meanwhile."""
 
+import contextlib
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -82,14 +84,20 @@ def bucket(s3_proxy: Proxy) -> Iterator[S3Store]:
     store.close()
 
 
-@pytest.fixture(params=["s3", "directory"])
+@pytest.fixture(params=["s3", "directory", "directory on another disk"])
 def house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[House]:
-    store: Store = DirectoryStore(tmp_path / "shared")
-    if request.param == "s3":
-        store = request.getfixturevalue("bucket")
-    house = House(tmp_path, store)
-    yield house
-    house.ledger.dispose()
+    with contextlib.ExitStack() as places:
+        store: Store = DirectoryStore(tmp_path / "shared")
+        if request.param == "s3":
+            store = request.getfixturevalue("bucket")
+        elif request.param == "directory on another disk":
+            if not Path("/dev/shm").is_dir():
+                pytest.skip("no second file system at hand")
+            other = tempfile.TemporaryDirectory(dir="/dev/shm")
+            store = DirectoryStore(Path(places.enter_context(other)))
+        house = House(tmp_path, store)
+        yield house
+        house.ledger.dispose()
 
 
 @pytest.fixture
@@ -137,6 +145,18 @@ def test_a_copy_cut_short_by_a_crash_is_made_anew(tmp_path: Path) -> None:
     with house.store.create(one.id) as writer:
         writer.write(b"half")
         writer.commit()
+    house.restart()
+    house.intake.start()
+    wait_until(lambda: house.all_arrived([one]))
+    assert house.intake.stop(10)
+    assert house.bytes_of(one) == b"x" * 1000
+    house.ledger.dispose()
+
+
+def test_what_an_earlier_run_had_handed_over_is_handed_over_again(tmp_path: Path) -> None:
+    house = House(tmp_path, DirectoryStore(tmp_path / "shared"))
+    one = house.receive(b"x" * 1000)
+    assert house.store.adopt(one.id, house.spool.store)
     house.restart()
     house.intake.start()
     wait_until(lambda: house.all_arrived([one]))

@@ -3,6 +3,7 @@
 import errno
 import os
 import resource
+import tempfile
 import threading
 from pathlib import Path
 
@@ -44,6 +45,76 @@ def test_a_bucket_removed_by_another_process_is_made_again(tmp_path: Path):
     with ours.create(second) as writer:
         writer.commit()
     assert theirs.ids_in("0199aaaa") == [second]
+
+
+def spooled(folder: Path, data: bytes) -> tuple[DirectoryStore, str]:
+    """A store with one file, as a spool has it."""
+    spool, object_id = DirectoryStore(folder), new_object_id()
+    with spool.create(object_id) as writer:
+        writer.write(data)
+        writer.commit()
+    return spool, object_id
+
+
+def test_a_file_is_adopted_without_being_written_again(tmp_path: Path):
+    spool, object_id = spooled(tmp_path / "spool", b"received")
+    store = DirectoryStore(tmp_path / "store", sync_folders=True)
+    assert store.adopt(object_id, spool)
+    assert store.path_of(object_id).samefile(spool.path_of(object_id))
+    with pytest.raises(FileExistsError):
+        store.adopt(object_id, spool)
+    assert spool.delete([object_id]) == 1
+    assert store.path_of(object_id).read_bytes() == b"received"
+
+
+def test_an_adopted_file_is_flushed_with_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    spool, object_id = spooled(tmp_path / "spool", b"received")
+    store = DirectoryStore(tmp_path / "store", sync_folders=True)
+    flushed: list[Path] = []
+    fsync = os.fsync
+
+    def note(fd: int) -> None:
+        flushed.append(Path(os.readlink(f"/proc/self/fd/{fd}")))
+        fsync(fd)
+
+    monkeypatch.setattr(os, "fsync", note)
+    assert store.adopt(object_id, spool)
+    path = store.path_of(object_id)
+    assert flushed == [store.root, path, path.parent]
+
+
+def test_what_cannot_be_flushed_is_not_adopted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    spool, object_id = spooled(tmp_path / "spool", b"received")
+    store = DirectoryStore(tmp_path / "store")
+    store.create(new_object_id()).commit()  # the bucket is there
+
+    def fail(fd: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="Input/output"):
+        store.adopt(object_id, spool)
+    assert not store.path_of(object_id).exists()
+    assert spool.path_of(object_id).exists()
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="no second file system at hand")
+def test_a_file_of_another_file_system_is_not_adopted(tmp_path: Path):
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as other:
+        spool, object_id = spooled(Path(other), b"received")
+        assert os.stat(other).st_dev != os.stat(tmp_path).st_dev
+        store = DirectoryStore(tmp_path)
+        assert not store.adopt(object_id, spool)
+        assert store.ids_in(bucket_of(object_id)) == []
+
+
+def test_a_bucket_removed_by_another_process_is_made_again_for_what_is_adopted(tmp_path: Path):
+    spool, object_id = spooled(tmp_path / "spool", b"received")
+    ours, theirs = DirectoryStore(tmp_path / "store"), DirectoryStore(tmp_path / "store")
+    assert ours.adopt(object_id, spool)
+    theirs.delete([object_id])
+    assert ours.adopt(object_id, spool)
+    assert theirs.ids_in(bucket_of(object_id)) == [object_id]
 
 
 def test_what_is_not_ours_is_not_listed(tmp_path: Path):
