@@ -19,6 +19,7 @@ from router.ledger import (
     proofs,
     queries,
     shadows,
+    vault,
     versions,
 )
 from router.ledger.bundles import Join
@@ -70,5 +71,6 @@ __all__ = [
     "proofs",
     "queries",
     "shadows",
+    "vault",
     "versions",
 ]
