@@ -13,12 +13,14 @@ import statistics
 import subprocess
 import sys
 
-from bench.live import Played, dicom, misbehaving, start_site
+from bench.live import LiveSite, Played, dicom, misbehaving, start_site
 from bench.processes import free_port
 from bench.scenarios import _folder, clean_up
 
 Load = tuple[int, str, int]
 """Objects, their kind, associations that send them."""
+WARM = 500
+"""Objects before the clock starts: a router that has just begun opens its associations first."""
 OTHERS = ("dead", "hanging", "slow")
 ALL = ("live", *OTHERS)
 HANGING_SECONDS = 3600.0
@@ -30,7 +32,7 @@ def alone(load: Load) -> Played:
     with _folder() as folder:
         site = start_site(folder)
         try:
-            return site.play(*load)
+            return played(site, load)
         finally:
             site.stop()
 
@@ -44,7 +46,7 @@ def beside_held(load: Load) -> Played:
                 command = [sys.executable, "-m", "workers", "queue", "stop", name, "--config"]
                 command.append(str(folder / "site.yaml"))
                 subprocess.run(command, check=True, capture_output=True)
-            return site.play(*load)
+            return played(site, load)
         finally:
             site.stop()
 
@@ -60,9 +62,15 @@ def beside_sick(load: Load) -> Played:
         others = [dicom(name, port) for name, port in zip(OTHERS, ports, strict=True)]
         site = start_site(folder, others, send_to=ALL)
         try:
-            return site.play(*load)
+            return played(site, load)
         finally:
             site.stop()
+
+
+def played(site: LiveSite, load: Load) -> Played:
+    """The load's figures, once the router has run in."""
+    site.play(WARM, *load[1:])
+    return site.play(*load)
 
 
 def told(name: str, ratios: list[float]) -> str:
@@ -73,7 +81,7 @@ def main() -> None:
     """Play and tell."""
     parser = argparse.ArgumentParser(prog="python -m bench.isolation", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--count", type=int, default=1500)
+    parser.add_argument("--count", type=int, default=4000)
     parser.add_argument("--kind", choices=["ct", "small"], default="ct")
     parser.add_argument("--associations", type=int, default=1)
     chosen = parser.parse_args()
