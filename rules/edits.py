@@ -14,6 +14,7 @@ from typing import TypeAlias, assert_never
 
 from rules.deid.comments import blanked, comments_in
 from rules.deid.engine import Told, deidentify
+from rules.deid.overlays import may_have_overlay_in_unused_bits
 from rules.deid.profile import Profile
 from rules.deid.regions import boxes_of
 from rules.draft import Draft, EditFailed, NeedsUnicode
@@ -22,7 +23,7 @@ from rules.editing_structure import add_item, keep_only, remove
 from rules.editing_text import affix, change_text, copy_text, look_up, rendered, set_text
 from rules.edits_keyed import Hash, NewUid, ShiftDates
 from rules.edits_lookup import Lookup, Map
-from rules.edits_pixels import Burn, Burning, TransferSyntax
+from rules.edits_pixels import Burn, Burning, ClearUnusedBits, TransferSyntax
 from rules.edits_schema import (
     Copy,
     Edit,
@@ -46,7 +47,7 @@ from rules.tags import Tag
 
 __all__ = ["EditFailed", "Edited", "PixelEdit", "Recording", "apply_edits"]
 
-PixelEdit: TypeAlias = TransferSyntax | Burn
+PixelEdit: TypeAlias = TransferSyntax | Burn | ClearUnusedBits
 
 _SOP_CLASS_UID = Tag(0x0008, 0x0016)
 _SOP_INSTANCE_UID = Tag(0x0008, 0x0018)
@@ -97,7 +98,9 @@ def apply_edits(
     if record is not None and changed and profile is None:
         record_originals(draft, record, draft.edited())
     pieces = _pieces(draft, data_set)
-    pixel_edits = (*(edit for edit in every if isinstance(edit, PixelEdit)), *black)
+    clear = profile is not None and may_have_overlay_in_unused_bits(data_set)
+    wanted = (edit for edit in every if isinstance(edit, PixelEdit))
+    pixel_edits = (*((ClearUnusedBits(),) if clear else ()), *wanted, *black)
     if profile is not None and _leave_pixels(pixel_edits, data_set):
         pieces, pixel_edits = _without_comments(pieces, data_set), ()
     return Edited(

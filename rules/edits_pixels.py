@@ -176,3 +176,10 @@ class Burn(Section):
     """Make rectangles of every picture black; what lies beyond its edges counts for nothing."""
 
     burning: Burning = Field(alias="burn")
+
+
+@dataclass(frozen=True, slots=True)
+class ClearUnusedBits:
+    """Make the bits of each sample that the picture does not use zero, or copies of the sign.
+
+    Nobody writes it: de-identification asks for it where an overlay lies in such bits."""

@@ -19,13 +19,16 @@ from router.transcoding.decoding import Samples, decode
 from router.transcoding.encoding import encode
 from router.transcoding.errors import CannotTranscode, CodecFailed
 from router.transcoding.work import OUT_OF_MEMORY, Done, Work, receive, send, work_of
-from rules.blackening import black
+from rules.blackening import black, unused_below
+from rules.pictures import Picture
 from rules.transfer_syntaxes import KNOWN
 
 
 def carry_out(work: Work, frame: bytes) -> Done:
     """The frame in its new syntax; CannotTranscode where it cannot be had."""
     samples, photometric, lossy = decode(frame, work.source, work.picture)
+    if work.clear_unused:
+        samples = _cleared(samples, work.picture)
     if work.boxes:
         samples = _blackened(samples, photometric, work)
     data, named = encode(samples, photometric, work.target, work.picture, work.loss)
@@ -68,6 +71,15 @@ def _blackened(samples: Samples, photometric: str, work: Work) -> Samples:
     for x, y, width, height in work.boxes:
         changed[y : y + height, x : x + width] = black(photometric, picture)
     return changed
+
+
+def _cleared(samples: Samples, picture: Picture) -> Samples:
+    """The bits of the picture alone, with its sign in those above."""
+    below = unused_below(picture)
+    above = picture.bits_allocated - picture.high_bit - 1
+    plain = samples.view(samples.dtype.str.replace("i", "u"))
+    top = ((plain >> below) << (below + above)).view(samples.dtype)
+    return top >> above
 
 
 def _limit(memory: int) -> None:

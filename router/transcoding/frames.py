@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from router.transcoding.errors import CannotTranscode
 from router.transcoding.scratch import Scratch
 from router.transcoding.work import Box
-from rules.blackening import blacken
+from rules.blackening import blacken, clear
 from rules.encapsulated import (
     CannotSplit,
     Fragments,
@@ -121,10 +121,14 @@ class NewFrames:
         return b""
 
 
-def blackened(frame: bytes, picture: Picture, boxes: tuple[Box, ...]) -> bytes | bytearray:
-    """A native frame in little endian with black rectangles."""
+def changed(
+    frame: bytes, picture: Picture, boxes: tuple[Box, ...], *, clear_unused: bool
+) -> bytes | bytearray:
+    """A native frame in little endian without what is in unused bits, and with black rectangles."""
+    if clear_unused:
+        frame = clear(frame, picture)
     if not boxes:
         return frame
-    changed = bytearray(frame)
-    blacken(changed, picture, boxes, "<")
-    return changed
+    black = bytearray(frame)
+    blacken(black, picture, boxes, "<")
+    return black

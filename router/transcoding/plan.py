@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from router.transcoding.work import Box, Loss
 from rules.edits import PixelEdit
-from rules.edits_pixels import Burn, TransferSyntax
+from rules.edits_pixels import Burn, ClearUnusedBits, TransferSyntax
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,11 +26,18 @@ class Blackening:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """`target`: the UID of a transfer syntax; None: the object's own, or where that would lose
-    something the lossless one next to it. Black is made before anything is lost."""
+    something the lossless one next to it. Black is made, and unused bits are cleared, before
+    anything is lost."""
 
     target: str | None = None
     loss: Loss | None = None
     black: tuple[Blackening, ...] = ()
+    clear_unused: bool = False
+
+    @property
+    def changes_pixels(self) -> bool:
+        """Whether pixels are others afterwards, whatever their syntax."""
+        return bool(self.black) or self.clear_unused
 
     def boxes(self, frame: int) -> tuple[Box, ...]:
         """The rectangles of a frame, counted from 1."""
@@ -42,6 +49,7 @@ def plan_of(edits: Sequence[PixelEdit]) -> Plan:
     target: str | None = None
     loss: Loss | None = None
     black: list[Blackening] = []
+    clear = False
     for edit in edits:
         match edit:
             case TransferSyntax(transcoding=wanted):
@@ -51,4 +59,6 @@ def plan_of(edits: Sequence[PixelEdit]) -> Plan:
                     loss = Loss(quality=lossy.quality, ratio=lossy.ratio, error=lossy.error)
             case Burn(burning=burning):
                 black.append(Blackening(boxes=burning.rectangles, frames=burning.frames))
-    return Plan(target=target, loss=loss, black=tuple(black))
+            case ClearUnusedBits():
+                clear = True
+    return Plan(target=target, loss=loss, black=tuple(black), clear_unused=clear)

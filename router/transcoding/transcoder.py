@@ -18,7 +18,7 @@ from router.config import Codecs
 from router.net.data_source import FileSlice
 from router.transcoding import marks, skeleton
 from router.transcoding.errors import CannotTranscode
-from router.transcoding.frames import NewFrames, OldFrames, blackened
+from router.transcoding.frames import NewFrames, OldFrames, changed
 from router.transcoding.parts import Part, blocks_of, length_of
 from router.transcoding.plan import Plan, plan_of
 from router.transcoding.processes import CodecProcesses
@@ -123,14 +123,14 @@ class _Job:
             syntax = self.source.transfer_syntax_uid
             raise CannotTranscode(f"the router has no codec for transfer syntax {syntax}")
         element = pixel_element(self.source)
-        if element is None and self.plan.black and has_float_pixels(self.source):
+        if element is None and self.plan.changes_pixels and has_float_pixels(self.source):
             raise CannotTranscode("its pixels are floating point numbers")
         target = self._target(self.stored, has_pixels=element is not None)
-        if target.uid == self.stored.uid and not (self.plan.black and element is not None):
+        if target.uid == self.stored.uid and not (self.plan.changes_pixels and element is not None):
             return self._transcoded(self.pieces, target)
         if element is None:
             return self._header_only(target)
-        if target.codec == self.stored.codec == "native" and not self.plan.black:
+        if target.codec == self.stored.codec == "native" and not self.plan.changes_pixels:
             return self._same_pixels(element, target)
         return self._new_pixels(element, self.stored, target)
 
@@ -174,6 +174,9 @@ class _Job:
         draft = _draft(header)
         picture = _picture(header)
         loss = self.plan.loss
+        stored_bits = range(picture.bits_stored, picture.bits_allocated + 1)
+        if self.plan.clear_unused and picture.high_bit + 1 not in stored_bits:
+            raise CannotTranscode("High Bit does not fit Bits Stored and Bits Allocated")
         if loss is not None and (not stored.lossless or marks.is_marked_lossy(draft)):
             raise CannotTranscode("what has lost something already is not made to lose more")
         new = NewFrames(self._scratch(), is_native=target.codec == "native")
@@ -216,15 +219,16 @@ class _Job:
         in_place = self._in_place(stored, target, picture)
         # Of colours, what is encoded anew may have another name than what was there.
         as_it_was = target.uid == stored.uid and picture.samples == 1
+        clear = self.plan.clear_unused
         names: set[str] = set()
         was_lossy, before = False, 0
         for number, frame in enumerate(old, 1):
             before += len(frame)
             boxes = self.plan.boxes(number)
             if in_place:
-                new.add(blackened(frame, picture, boxes))
+                new.add(changed(frame, picture, boxes, clear_unused=clear))
                 names.add(picture.photometric)
-            elif as_it_was and not boxes:
+            elif as_it_was and not boxes and not clear:
                 new.add(frame)
                 names.add(picture.photometric)
             else:
@@ -233,6 +237,7 @@ class _Job:
                     source=stored.uid,
                     target=target.uid,
                     boxes=boxes,
+                    clear_unused=clear,
                     loss=self.plan.loss,
                     verify=self.transcoder.settings.verify,
                 )

@@ -37,13 +37,14 @@ class Loss:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """One frame: from which syntax, what to make black, into which syntax. `verify`: decode a
-    lossless result again, and compare."""
+    """One frame: from which syntax, what to make black, into which syntax. `clear_unused`: bits
+    outside of Bits Stored. `verify`: decode a lossless result again, and compare."""
 
     picture: Picture
     source: str
     target: str
     boxes: tuple[Box, ...] = ()
+    clear_unused: bool = False
     loss: Loss | None = None
     verify: bool = True
 
@@ -70,6 +71,7 @@ def work_of(words: Mapping[str, object]) -> Work:
         source=str(fields["source"]),
         target=str(fields["target"]),
         boxes=tuple(tuple(box) for box in fields["boxes"]),  # type: ignore[attr-defined]
+        clear_unused=bool(fields["clear_unused"]),
         loss=Loss(**loss) if isinstance(loss, dict) else None,
         verify=bool(fields["verify"]),
     )

@@ -1,7 +1,7 @@
 """What no table of attributes can make safe: told before an object is de-identified.
 
-An overlay in unused bits of the pixels, a name burned into the picture, a document in a format of
-its own: the attributes say that they may be there, and not what they say.
+A name burned into the picture, a document in a format of its own: the attributes say that they may
+be there, and not what they say.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Final
 
 from pydicom._uid_dict import UID_dictionary
 
+from rules.deid.overlays import has_overlay_in_picture
 from rules.deid.profile import Danger, Profile
 from rules.deid.regions import boxes_of
 from rules.deid.table import Option
@@ -56,8 +57,8 @@ def dangers_of(draft: Draft, profile: Profile) -> Iterator[tuple[Danger, str]]:
             yield Danger.BURNED_IN_TEXT, why
         elif not profile.burns and boxes_of(profile.regions, draft.data_set) is None:
             yield Danger.BURNED_IN_TEXT, f"{why}; none of the profile's regions fits"
-    if _has_overlay_in_pixels(draft):
-        yield Danger.BURNED_IN_TEXT, "an overlay is in its pixels"
+    if has_overlay_in_picture(draft.data_set):
+        yield Danger.BURNED_IN_TEXT, "an overlay is in bits that its picture uses"
 
 
 def _burned_in(draft: Draft, sop_class: str) -> str | None:
@@ -75,17 +76,6 @@ def _burned_in(draft: Draft, sop_class: str) -> str | None:
 
 def _has_pixels(draft: Draft) -> bool:
     return any(PIXELS <= number <= PIXELS + 8 for number in draft.numbers())
-
-
-def _has_overlay_in_pixels(draft: Draft) -> bool:
-    """In bits that the picture does not use: no rectangle makes them black."""
-    if not _has_pixels(draft):
-        return False
-    for group in range(0x6000, 0x6020, 2):
-        described = draft.level.find(group << 16 | 0x0010) is not None
-        if described and draft.level.find(group << 16 | 0x3000) is None:
-            return True
-    return False
 
 
 def _word(draft: Draft, tag: Tag) -> str:

@@ -9,10 +9,9 @@ import numpy as np
 
 from router.config import Codecs
 from router.transcoding.errors import CannotTranscode
-from router.transcoding.frames import OldFrames
+from router.transcoding.frames import OldFrames, changed
 from router.transcoding.processes import CodecProcesses
 from router.transcoding.work import Box, Work
-from rules.blackening import blacken
 from rules.encoded_forms import EXPLICIT_LITTLE
 from rules.pictures import NoPicture, Picture, pixel_element, read_picture
 
@@ -23,8 +22,11 @@ WIDEST = 640
 """Pixels of a picture on the page: a preview, and no copy."""
 
 
-def pictures_of(data_set: "EncodedDataSet", boxes: tuple[Box, ...]) -> tuple[bytes, bytes] | None:
-    """PNGs of the first frame as it is, and with the boxes black; None where there is no picture.
+def pictures_of(
+    data_set: "EncodedDataSet", boxes: tuple[Box, ...], *, clear_unused: bool = False
+) -> tuple[bytes, bytes] | None:
+    """PNGs of the first frame as it is, and with the boxes black and unused bits cleared; None
+    where there is no picture.
 
     CannotTranscode where it cannot be decoded.
     """
@@ -43,9 +45,8 @@ def pictures_of(data_set: "EncodedDataSet", boxes: tuple[Box, ...]) -> tuple[byt
     finally:
         codecs.close()
     native = replace(picture, photometric=done.photometric, planar=0)
-    black = bytearray(done.data)
-    blacken(black, native, boxes, "<")
-    return png_of(done.data, native), png_of(bytes(black), native)
+    after = changed(done.data, native, boxes, clear_unused=clear_unused)
+    return png_of(done.data, native), png_of(bytes(after), native)
 
 
 def png_of(frame: bytes, picture: Picture) -> bytes:

@@ -16,6 +16,7 @@ from router.cli.render import say_json
 
 if TYPE_CHECKING:
     from router.cli.deid.telling import Told
+    from router.transcoding.plan import Plan
     from rules.edits import Edited
     from rules.encoded import EncodedDataSet
 
@@ -61,18 +62,23 @@ def _pictures(data_set: "EncodedDataSet", edited: "Edited") -> str:
 
     plan = plan_of(edited.pixel_edits)
     try:
-        pictures = pictures_of(data_set, plan.boxes(1))
+        pictures = pictures_of(data_set, plan.boxes(1), clear_unused=plan.clear_unused)
     except CannotTranscode as error:
         return f"<p>The picture cannot be shown: {escape(str(error))}.</p>"
     if pictures is None:
         return "<p>The object has no picture.</p>"
-    said = "unchanged" if pictures[0] == pictures[1] else "with black rectangles"
+    said = "unchanged" if pictures[0] == pictures[1] else _said(plan)
     captions = ("Before", f"After: {said}")
     return '<div class="pictures">' + "".join(
         f'<figure><img alt="{caption}" src="data:image/png;base64,'
         f'{base64.b64encode(png).decode()}"><figcaption>{caption}</figcaption></figure>'
         for caption, png in zip(captions, pictures, strict=True)
     ) + "</div>"  # fmt: skip
+
+
+def _said(plan: "Plan") -> str:
+    done = ("with black rectangles",) if plan.black else ()
+    return ", ".join((*done, *(("without overlays in its bits",) if plan.clear_unused else ())))
 
 
 def page_of(name: str, told: "Sequence[Told]", pictures: str) -> str:

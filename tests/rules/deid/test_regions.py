@@ -159,10 +159,12 @@ def test_a_picture_known_to_have_no_text_passes_as_it_is() -> None:
     assert apply_edits((), encoded(scanned()), record=None, profile=chosen).pixel_edits == ()
 
 
-def test_an_overlay_in_the_pixels_is_refused_whatever_is_made_black() -> None:
+def test_an_overlay_in_the_picture_is_refused_whatever_is_made_black() -> None:
     made = scanned()
+    made.BitsAllocated, made.BitsStored, made.HighBit = 8, 8, 7
     made.add_new(0x60000010, "US", 4)
-    with pytest.raises(Refused, match="an overlay is in its pixels"):
+    made.add_new(0x60000102, "US", 7)
+    with pytest.raises(Refused, match="an overlay is in bits that its picture uses"):
         apply_edits((), encoded(made), record=None, profile=profile(**CLEANS, regions="shipped"))
 
 
