@@ -26,7 +26,7 @@ from bench.live import LiveSite, dicom, start_site
 from bench.processes import free_port, usage_of
 from bench.scenarios import _folder, clean_up
 from router.ledger import Ledger
-from tests.contracts.conftest import Server, postgresql_programs
+from tests.servers import PostgreSql
 
 SERVER = "-c max_wal_size=4GB -c shared_buffers=256MB"
 _OBJECTS = """
@@ -65,7 +65,7 @@ class Rate:
 class Place:
     """A ledger, and the store with the one object that is owed over and over."""
 
-    server: Server
+    server: PostgreSql
     url: URL
     store: Path
 
@@ -95,7 +95,7 @@ class Place:
         self.execute("VACUUM ANALYZE", "CHECKPOINT")
 
 
-def new_place(server: Server, folder: Path, name: str, kind: str) -> Place:
+def new_place(server: PostgreSql, folder: Path, name: str, kind: str) -> Place:
     """A ledger with one object that was delivered."""
     place = Place(server=server, url=server.new_database(), store=folder / name)
     ledger = Ledger(place.url)
@@ -164,7 +164,7 @@ def _median(rates: list[Rate]) -> Rate:
     )
 
 
-def play(server: Server, folder: Path, chosen: argparse.Namespace) -> None:
+def play(server: PostgreSql, folder: Path, chosen: argparse.Namespace) -> None:
     """Both halves, by turns."""
     full = new_place(server, folder, "full", chosen.kind)
     empty = new_place(server, folder, "empty", chosen.kind)
@@ -201,15 +201,11 @@ def main() -> None:
     parser.add_argument("--drain", type=int, default=5000, help="deliveries of the backlog to time")
     parser.add_argument("--kind", choices=["ct", "small"], default="small")
     chosen = parser.parse_args()
-    programs = postgresql_programs()
-    if programs is None:
-        raise SystemExit("PostgreSQL is not installed")
     folder = Path(tempfile.mkdtemp(prefix="backlog-"))
     stores = Path(tempfile.mkdtemp(prefix="backlog-stores-"))
-    server = Server(programs, folder)
     try:
-        server.make()
-        server.start(SERVER)
+        server = PostgreSql(folder)
+        server.start(fsync=True, settings=SERVER)
         try:
             play(server, stores, chosen)
         finally:

@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from router.config_broker import BrokerUrl, Lanes
+from router.config_broker import BrokerTls, BrokerUrl, Lanes
 from router.config_codecs import Codecs
 from router.config_commitment import DestinationCommitment, ModalityCommitment
 from router.config_destinations import (
@@ -35,6 +35,7 @@ from router.config_store import (
     StoreFolder,
     StoreSetting,
 )
+from router.config_tls import ClientTls
 from router.config_values import (
     AeTitle,
     Duration,
@@ -241,6 +242,7 @@ class Site(Settings):
     broker: BrokerUrl = Field(
         "memory://", repr=False, description="how the stages ring each other: the broker's URL"
     )
+    broker_tls: BrokerTls = Field(ClientTls(), description="whom `amqps://` trusts, who we are")
     lanes: Lanes = Field(("main",), description="queues that destinations share")
     free_space: FreeSpace = Field(FreeSpace(), description="water marks of the receiving disk")
     retention: Retention = Field(Retention(), description="how long delivered objects are kept")

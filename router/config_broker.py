@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, ValidationInfo
 
+from router.config_tls import ClientTls
 from router.config_values import Name, read_secret
 
 MOST_LANES = 16
@@ -27,6 +28,14 @@ def read_broker_url(value: object, info: ValidationInfo) -> object:
     return url
 
 
+def check_broker_tls(value: ClientTls, info: ValidationInfo) -> ClientTls:
+    """Settings that would have no effect are a mistake."""
+    broker = info.data.get("broker", "amqps:")  # a mistake of its own is told elsewhere
+    if value != ClientTls() and not broker.startswith("amqps:"):
+        raise ValueError("this is for a broker that is reached by amqps://")
+    return value
+
+
 def check_lanes(lanes: tuple[str, ...]) -> tuple[str, ...]:
     """At least one, and each once."""
     if not lanes:
@@ -40,6 +49,7 @@ def check_lanes(lanes: tuple[str, ...]) -> tuple[str, ...]:
 
 #: May hold a password: give its field `repr=False`.
 BrokerUrl = Annotated[str, BeforeValidator(read_broker_url)]
+BrokerTls = Annotated[ClientTls, AfterValidator(check_broker_tls)]
 Lanes = Annotated[
     tuple[Name, ...],
     BeforeValidator(lambda value: (value,) if isinstance(value, str) else value),

@@ -8,16 +8,16 @@ from pydantic import AfterValidator, Field, model_validator
 from router.config_commitment import DestinationCommitment
 from router.config_flow import Limits, Schedule, windows_of
 from router.config_outcomes import Outcomes
+from router.config_reconcile import Reconcile
+from router.config_tls import ClientTls
 from router.config_values import (
     AeTitle,
     Duration,
-    ExistingFile,
     Host,
     MaxPduLength,
     Name,
     PeerPort,
     ResolvedPath,
-    Secret,
     Settings,
     TlsVersion,
 )
@@ -27,26 +27,14 @@ from rules.windows import Windows
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 
-class DestinationTls(Settings):
+class DestinationTls(ClientTls):
     """TLS towards a destination; its certificate is always verified."""
 
-    ca: ExistingFile | None = Field(
-        None, description="CA certificates (PEM) to verify it with; default: the system's"
-    )
-    cert: ExistingFile | None = Field(None, description="our certificate (PEM), if it wants one")
-    key: ExistingFile | None = Field(None, description="the private key of `cert` (PEM)")
-    key_password: Secret | None = Field(None, repr=False, description="pass phrase of `key`")
     server_name: Host | None = Field(
         None, description="the name its certificate must carry; default: `host`"
     )
     check_hostname: bool = Field(True, description="whether the certificate must carry that name")
     min_version: TlsVersion = Field("1.2", description="the oldest TLS version to speak")
-
-    @model_validator(mode="after")
-    def _certificate_has_key(self) -> "DestinationTls":
-        if (self.cert is None) != (self.key is None):
-            raise ValueError("`cert` and `key` belong together")
-        return self
 
 
 class DestinationTimeouts(Settings):
@@ -152,6 +140,9 @@ class Destination(Settings):
     commitment: DestinationCommitment | None = Field(
         None, description="how it proves that it keeps what it was sent; default: not at all"
     )
+    reconcile: Reconcile | None = Field(
+        None, description="when it is asked for what it should have; default: by hand alone"
+    )
     lane: Name | None = Field(
         None, description="one of `lanes`: whose workers serve it; default: the first"
     )
@@ -162,6 +153,8 @@ class Destination(Settings):
             raise ValueError("a destination has exactly one of `dicom` and `folder`")
         if self.folder is not None and self.proof is not None:
             raise ValueError("`commitment` is for a `dicom` destination: a folder proves nothing")
+        if self.folder is not None and self.reconcile is not None:
+            raise ValueError("`reconcile` is for a `dicom` destination: a folder answers no query")
         return self
 
     @property
@@ -169,6 +162,11 @@ class Destination(Settings):
         """How it proves that it keeps what it was sent; None: delivered is enough."""
         wanted = self.commitment
         return None if wanted is None or wanted.by == "none" else wanted
+
+    @property
+    def may_change(self) -> frozenset[str]:
+        """Keywords of attributes that are its own business."""
+        return frozenset(self.reconcile.may_change if self.reconcile else ())
 
     @property
     def kind(self) -> Literal["dicom", "folder"]:

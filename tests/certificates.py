@@ -7,7 +7,8 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Certificates:
-    """A CA, and what it signed: a server on 127.0.0.1, a client CN=ct01,O=Hospital."""
+    """A CA, and what it signed: a server on 127.0.0.1, a client CN=ct01,O=Hospital. With the
+    server's key, too: a certificate that has expired, and one of a server elsewhere."""
 
     ca: Path
     server: Path
@@ -15,14 +16,20 @@ class Certificates:
     client: Path
     client_key: Path
     other_ca: Path
+    expired: Path
+    elsewhere: Path
 
 
 def make_certificates(folder: Path) -> Certificates:
     """Make them in a folder, valid for two days."""
     _authority(folder, "ca")
     _authority(folder, "other")
-    _signed(folder, "server", "/CN=localhost", "DNS:localhost,IP:127.0.0.1")
-    _signed(folder, "client", "/O=Hospital/CN=ct01", "DNS:ct01")
+    _requested(folder, "server", "/CN=localhost")
+    _signed(folder, "server", "DNS:localhost,IP:127.0.0.1")
+    _signed(folder, "server", "DNS:localhost,IP:127.0.0.1", to="expired", days=0)
+    _signed(folder, "server", "DNS:elsewhere.example", to="elsewhere")
+    _requested(folder, "client", "/O=Hospital/CN=ct01")
+    _signed(folder, "client", "DNS:ct01")
     return Certificates(
         ca=folder / "ca.pem",
         server=folder / "server.pem",
@@ -30,7 +37,14 @@ def make_certificates(folder: Path) -> Certificates:
         client=folder / "client.pem",
         client_key=folder / "client.key",
         other_ca=folder / "other.pem",
+        expired=folder / "expired.pem",
+        elsewhere=folder / "elsewhere.pem",
     )
+
+
+def protect(key: Path, to: Path, pass_phrase: str) -> None:
+    """Write a copy of the key that opens with this pass phrase alone."""
+    _openssl("rsa", "-in", key, "-out", to, "-aes256", "-passout", f"pass:{pass_phrase}")
 
 
 # RSA: by default DCMTK 3.6 agrees on no TLS 1.2 cipher suite with an elliptic curve's certificate.
@@ -45,17 +59,20 @@ def _authority(folder: Path, name: str) -> None:
     )
 
 
-def _signed(folder: Path, name: str, subject: str, names: str) -> None:
-    request = folder / f"{name}.csr"
-    _openssl(
-        "req", "-new", *_KEY, "-subj", subject, "-keyout", folder / f"{name}.key", "-out", request
-    )
-    extensions = folder / f"{name}.ext"
+def _requested(folder: Path, name: str, subject: str) -> None:
+    files = ("-keyout", folder / f"{name}.key", "-out", folder / f"{name}.csr")
+    _openssl("req", "-new", *_KEY, "-subj", subject, *files)
+
+
+def _signed(folder: Path, request: str, names: str, *, to: str = "", days: int = 2) -> None:
+    to = to or request
+    extensions = folder / f"{to}.ext"
     extensions.write_text(f"subjectAltName={names}\n")
     _openssl(
-        *("x509", "-req", "-in", request, "-days", "2", "-extfile", extensions),
+        *("x509", "-req", "-in", folder / f"{request}.csr", "-days", str(days)),
+        *("-extfile", extensions),
         *("-CA", folder / "ca.pem", "-CAkey", folder / "ca.key", "-CAcreateserial"),
-        *("-out", folder / f"{name}.pem"),
+        *("-out", folder / f"{to}.pem"),
     )
 
 

@@ -5,14 +5,22 @@ from pathlib import Path
 
 import pytest
 
+from tests.certificates import Certificates, make_certificates
 from tests.s3_server import Proxy, S3Server, running_server
 from tests.servers import Servers, servers
 
 
 @pytest.fixture(scope="session")
-def all_servers() -> Iterator[Servers]:
-    """A RabbitMQ and a PostgreSQL for the whole run: a test has its own queues and database."""
-    with servers() as running:
+def server_certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """What `all_servers` speak TLS with, and who trusts them."""
+    return make_certificates(tmp_path_factory.mktemp("server-certificates"))
+
+
+@pytest.fixture(scope="session")
+def all_servers(server_certificates: Certificates) -> Iterator[Servers]:
+    """A RabbitMQ and a PostgreSQL for the whole run, by TLS if one likes: a test has its own
+    queues and database."""
+    with servers(server_certificates) as running:
         yield running
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.engine import URL
 
+from tests.certificates import Certificates
 from tests.programs import Program, free_port, missing, wait_until
 
 INSTALLED = "is not installed (scripts/install_peers.sh installs it)"
@@ -53,7 +54,8 @@ def unprivileged() -> str | None:
 class PostgreSql:
     """A server in `folder`, which must be reachable for its user. `start`, `kill`, `stop`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, tls: Certificates | None = None) -> None:
+        """With `tls` it speaks that too, and wants a certificate of the user `careful`."""
         self._programs = postgresql_programs()
         self._data = folder / "data"
         self._user = unprivileged()
@@ -62,6 +64,27 @@ class PostgreSql:
         self.port = free_port()
         self.url = make_url(f"postgresql+psycopg://ledger@127.0.0.1:{self.port}/postgres")
         self._run("initdb", "-D", str(self._data), "-U", "ledger", "-A", "trust", "--no-sync")
+        if tls is not None:
+            self._encrypt(tls)
+
+    def _encrypt(self, tls: Certificates) -> None:
+        self._place("server.crt", tls.server.read_text())
+        self._place("server.key", tls.server_key.read_text())
+        self._place("root.crt", tls.ca.read_text())
+        self._place("pg_hba.conf", _CAREFUL + (self._data / "pg_hba.conf").read_text())
+        with (self._data / "postgresql.auto.conf").open("a") as settings:
+            settings.write("ssl = on\nssl_ca_file = 'root.crt'\n")
+
+    def _place(self, name: str, content: str) -> None:
+        file = self._data / name
+        file.write_text(content)
+        file.chmod(0o600)
+        if self._user is not None:
+            shutil.chown(file, self._user)
+
+    def show(self, certificate: Path) -> None:
+        """Use another certificate of the same key from the next start on."""
+        self._place("server.crt", certificate.read_text())
 
     def _run(self, program: str, *arguments: str, seconds: float = 60) -> None:
         subprocess.run(
@@ -73,11 +96,11 @@ class PostgreSql:
             timeout=seconds,
         )
 
-    def start(self, *, fsync: bool = False) -> None:
+    def start(self, *, fsync: bool = False, settings: str = "") -> None:
         """Start it, also after a kill, and wait until it answers."""
         options = (
             f"-p {self.port} -c listen_addresses=127.0.0.1 -k {self._data} "
-            f"-c fsync={'on' if fsync else 'off'} -c max_connections=300"
+            f"-c fsync={'on' if fsync else 'off'} -c max_connections=300 {settings}"
         )
         log = str(self._data / "log")
         self._run("pg_ctl", "start", "-w", "-D", str(self._data), "-l", log, "-o", options)
@@ -103,6 +126,9 @@ class PostgreSql:
         return new_database(self.url, template)
 
 
+_CAREFUL = "hostssl all careful 127.0.0.1/32 trust clientcert=verify-ca\n"
+
+
 def new_database(server: URL, template: str = "template1") -> URL:
     """A database of its own on this server."""
     name = "t" + os.urandom(8).hex()
@@ -114,12 +140,12 @@ def new_database(server: URL, template: str = "template1") -> URL:
 
 
 @contextlib.contextmanager
-def postgresql() -> Iterator[PostgreSql]:
+def postgresql(tls: Certificates | None = None) -> Iterator[PostgreSql]:
     """A server that runs until the block ends."""
     # Not pytest's folder: only its own user may look into that.
     folder = Path(tempfile.mkdtemp(prefix="dicom-router-postgresql-"))
     try:
-        server = PostgreSql(folder)
+        server = PostgreSql(folder, tls)
         server.start()
         try:
             yield server
@@ -132,15 +158,26 @@ def postgresql() -> Iterator[PostgreSql]:
 class RabbitMq:
     """A RabbitMQ node in `folder`, with an epmd of its own. `start`, `kill`, `forget`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, tls: Certificates | None = None) -> None:
+        """With `tls` there is a second listener, at `tls_port`."""
         self._folder = folder
         self._server = _rabbitmq_program("rabbitmq-server")
         self._control = _rabbitmq_program("rabbitmqctl")
         self.port = free_port()
         self.url = f"amqp://guest:guest@127.0.0.1:{self.port}/%2F"
-        (folder / "rabbitmq.conf").write_text(
-            f"listeners.tcp.1 = 127.0.0.1:{self.port}\nlog.file.level = warning\n"
-        )
+        self.tls_port = free_port()
+        lines = [f"listeners.tcp.1 = 127.0.0.1:{self.port}", "log.file.level = warning"]
+        if tls is not None:
+            lines += [
+                f"listeners.ssl.1 = 127.0.0.1:{self.tls_port}",
+                f"ssl_options.cacertfile = {tls.ca}",
+                f"ssl_options.certfile = {folder}/server.pem",
+                f"ssl_options.keyfile = {tls.server_key}",
+                "ssl_options.verify = verify_peer",
+                "ssl_options.fail_if_no_peer_cert = false",
+            ]
+            shutil.copy(tls.server, folder / "server.pem")
+        (folder / "rabbitmq.conf").write_text("\n".join(lines) + "\n")
         (folder / "plugins").write_text("[].\n")
         self._environ = {
             **os.environ,
@@ -216,6 +253,15 @@ class RabbitMq:
         )
         return done.stdout
 
+    def show(self, certificate: Path) -> None:
+        """Use another certificate of the same key from now on."""
+        shutil.copy(certificate, self._folder / "server.pem")
+        self.control("eval", "ssl:clear_pem_cache().")
+
+    def encrypted(self, url: str) -> str:
+        """The URL of the same virtual host by TLS."""
+        return url.replace("amqp:", "amqps:").replace(f":{self.port}/", f":{self.tls_port}/")
+
     def new_host(self) -> str:
         """The URL of a virtual host of its own for one test."""
         name = "t" + os.urandom(8).hex()
@@ -231,11 +277,11 @@ _ADD_HOST = (
 
 
 @contextlib.contextmanager
-def rabbitmq() -> Iterator[RabbitMq]:
+def rabbitmq(tls: Certificates | None = None) -> Iterator[RabbitMq]:
     """A node that runs until the block ends."""
     folder = Path(tempfile.mkdtemp(prefix="dicom-router-rabbitmq-"))
     try:
-        server = RabbitMq(folder)
+        server = RabbitMq(folder, tls)
         try:
             server.start()
             yield server
@@ -294,9 +340,9 @@ GIVEN_LEDGER = "DICOM_ROUTER_TEST_POSTGRESQL"
 
 
 @contextlib.contextmanager
-def servers() -> Iterator[Servers]:
+def servers(tls: Certificates | None = None) -> Iterator[Servers]:
     """Both, until the block ends."""
     with contextlib.ExitStack() as running:
-        broker = None if GIVEN_BROKER in os.environ else running.enter_context(rabbitmq())
-        ledger = None if GIVEN_LEDGER in os.environ else running.enter_context(postgresql())
+        broker = None if GIVEN_BROKER in os.environ else running.enter_context(rabbitmq(tls))
+        ledger = None if GIVEN_LEDGER in os.environ else running.enter_context(postgresql(tls))
         yield Servers(broker, ledger)

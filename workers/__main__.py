@@ -198,12 +198,13 @@ def _build(
     guests: Mapping[str, Guests] | None,
 ) -> Process:
     from router.ledger import LedgerError
+    from router.net.errors import TlsFailed
     from rules.documents import DocumentError
     from workers.process import Process
 
     try:
         return Process(site, path, roles, lanes=lanes, guests=guests)
-    except DocumentError as error:
+    except (DocumentError, TlsFailed) as error:
         fail(Exit.USAGE, str(error))
     except (LedgerError, OSError) as error:
         fail(Exit.UNAVAILABLE, f"cannot start: {error}")

@@ -72,7 +72,7 @@ def parts_of(
 ) -> Parts:
     """Build them. `path`: the site's file; `leads`: whether it is ours to put files in force.
 
-    DocumentError for rules with mistakes; LedgerError; OSError."""
+    DocumentError for rules with mistakes; LedgerError; OSError; TlsFailed."""
     rulebook = Rulebook(path, site, ledger=ledger, who=name, leads=leads)
     rulebook.open()
     store = open_store(site)
@@ -82,7 +82,12 @@ def parts_of(
         name=name,
         ledger=ledger,
         rulebook=rulebook,
-        broker=Broker(site.broker, lanes=site.lanes, lane_of=lambda of: _lane(rulebook.site(), of)),
+        broker=Broker(
+            site.broker,
+            lanes=site.lanes,
+            lane_of=lambda of: _lane(rulebook.site(), of),
+            tls=site.broker_tls,
+        ),
         store=store,
         spool=Spool(store),
         transcoder=transcoder,

@@ -29,6 +29,7 @@ from router.broker.queues import (
     routing_queue,
     routing_queues,
 )
+from router.config_tls import ClientTls
 from router.tickets import CommitmentTicket, EgressTicket, RoutingTicket, Ticket
 
 __all__ = [
@@ -51,6 +52,7 @@ __all__ = [
 ROUTING_TASK = "dicom-router.routing"
 EGRESS_TASK = "dicom-router.egress"
 COMMITMENT_TASK = "dicom-router.commitment"
+SYSTEMS_AUTHORITIES = ClientTls()
 
 
 class Broker:
@@ -62,13 +64,16 @@ class Broker:
         *,
         lanes: Sequence[str] = ("main",),
         lane_of: Callable[[str], str | None] = lambda _destination: None,
+        tls: ClientTls = SYSTEMS_AUTHORITIES,
     ) -> None:
-        """`lanes`: all there are; `lane_of` a destination's name, None for the first of them."""
+        """`lanes`: all there are; `lane_of` a destination's name, None for the first of them.
+
+        `tls`: for `amqps://`. TlsFailed when a file that it names is not what it should be."""
         self.in_process = url.startswith("memory:")
         self.lanes = tuple(lanes)
         self._lane_of = lane_of
         self._queues = all_queues(self.lanes)
-        self.app = application(url, self._queues)
+        self.app = application(url, self._queues, tls)
         self._publisher = Publisher(self._new_connection, self._declared)
 
     def publish(self, ticket: Ticket) -> None:

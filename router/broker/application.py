@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Sequence
 
 from celery import Celery
 from kombu import Queue
 
 from router.broker.queues import EXCHANGE
+from router.broker.tls import tls_options
+from router.config_tls import ClientTls
 
 POLLING_SECONDS = 0.01
 """How often the in-process transport looks for messages: it bounds a ticket's latency, and costs
@@ -18,8 +19,9 @@ HEARTBEAT_SECONDS = 10
 """A broker that says nothing for twice as long is gone, and the worker looks for it anew."""
 
 
-def application(url: str, queues: Sequence[Queue]) -> Celery:
-    """Celery for this broker. Tasks are registered by the composition root."""
+def application(url: str, queues: Sequence[Queue], tls: ClientTls) -> Celery:
+    """Celery for this broker. Tasks are registered by the composition root. TlsFailed when a file
+    that `tls` names is not what it should be."""
     # kombu warns of a URL without a host, which an in-process broker has no use for.
     broker = "memory://localhost//" if url == "memory://" else url
     app = Celery("dicom-router", broker=broker, set_as_current=False)
@@ -50,13 +52,8 @@ def application(url: str, queues: Sequence[Queue]) -> Celery:
         enable_utc=True,
     )
     if url.startswith("amqps:"):
-        app.conf.broker_use_ssl = verified_tls(url)
+        app.conf.broker_use_ssl = tls_options(tls)
     return app
-
-
-def verified_tls(url: str) -> dict[str, object]:
-    """TLS that checks the broker's certificate and name against the system's authorities."""
-    return {"cert_reqs": ssl.CERT_REQUIRED, "check_hostname": True, "server_hostname": None}
 
 
 def _transport_options(url: str) -> dict[str, object]:

@@ -53,11 +53,15 @@ def dead(
 @contextmanager
 def _broker(config: Path | None) -> Iterator["Broker"]:
     from router.broker import Broker, BrokerUnavailable
+    from router.net.errors import TlsFailed
 
     site = open_site(config)
     if site.broker == "memory://":
         fail(Exit.USAGE, "this site's broker lives in the memory of `dicom-router run` alone")
-    broker = Broker(site.broker, lanes=site.lanes)
+    try:
+        broker = Broker(site.broker, lanes=site.lanes, tls=site.broker_tls)
+    except TlsFailed as error:
+        fail(Exit.USAGE, str(error))
     try:
         yield broker
     except BrokerUnavailable as error:

@@ -1,19 +1,13 @@
 """The engines and adapters on which the contract suites run."""
 
-import contextlib
-import os
-import pwd
 import shutil
-import socket
-import subprocess
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import make_url
 from sqlalchemy.engine import URL
 
 from router.ledger import (
@@ -32,135 +26,21 @@ from router.ledger import (
 )
 from router.ledger.queries import Trace, TraceBy
 from router.store import new_object_id
-
-
-def missing(words: str) -> None:
-    """Skip here; fail where everything must be there."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(words)
-    pytest.skip(words)
-
-
-def postgresql_programs() -> Path | None:
-    """The folder of initdb and postgres: the newest installed one, or from PATH."""
-    folders = sorted(
-        Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: -int(path.parent.name)
-    )
-    for folder in folders:
-        if (folder / "initdb").exists() and (folder / "postgres").exists():
-            return folder
-    found = shutil.which("initdb")
-    return Path(found).resolve().parent if found and shutil.which("postgres") else None
-
-
-def unprivileged() -> str | None:
-    """Whom to run PostgreSQL as: it refuses root."""
-    if os.geteuid() != 0:
-        return None
-    for name in ("postgres", "nobody"):
-        with contextlib.suppress(KeyError):
-            return pwd.getpwnam(name).pw_name
-    return None
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
-
-
-class Server:
-    """A PostgreSQL server of our own, in a folder that is removed afterwards."""
-
-    def __init__(self, programs: Path, folder: Path) -> None:
-        self._programs = programs
-        self._data = folder / "data"
-        self._user = unprivileged()
-        if self._user is not None:
-            shutil.chown(folder, self._user)
-        self._port = free_port()
-        self.url = make_url(f"postgresql+psycopg://ledger@127.0.0.1:{self._port}/postgres")
-
-    def run(self, program: str, *arguments: str) -> None:
-        subprocess.run(
-            [self._programs / program, *arguments],
-            user=self._user,
-            check=True,
-            cwd="/",
-            stdout=subprocess.DEVNULL,
-            timeout=60,
-        )
-
-    def make(self) -> None:
-        self.run("initdb", "-D", str(self._data), "-U", "ledger", "-A", "trust", "--no-sync")
-
-    def start(self, settings: str = "-c fsync=off") -> None:
-        options = f"-p {self._port} -c listen_addresses=127.0.0.1 -k {self._data} {settings}"
-        log = str(self._data / "log")
-        self.run("pg_ctl", "start", "-w", "-D", str(self._data), "-l", log, "-o", options)
-
-    @property
-    def pid(self) -> int:
-        """Of the process whose children are the backends."""
-        return int((self._data / "postmaster.pid").read_text().split("\n")[0])
-
-    def stop(self) -> None:
-        self.run("pg_ctl", "stop", "-w", "-m", "immediate", "-D", str(self._data))
-
-    def encrypt(self, certificate: Path, key: Path) -> None:
-        """Speak TLS from the next connection on."""
-        for source, name in ((certificate, "server.crt"), (key, "server.key")):
-            copy = self._data / name
-            shutil.copy(source, copy)
-            copy.chmod(0o600)
-            if self._user is not None:
-                shutil.chown(copy, self._user)
-        with (self._data / "postgresql.auto.conf").open("a") as settings:
-            settings.write("ssl = on\n")
-        self.run("pg_ctl", "restart", "-w", "-D", str(self._data), "-l", str(self._data / "log"))
-
-    def new_database(self, template: str = "template1") -> URL:
-        """A database of its own for one test: a copy of the template."""
-        name = "t" + os.urandom(8).hex()
-        admin = create_engine(self.url, isolation_level="AUTOCOMMIT")
-        with admin.connect() as conn:
-            conn.execute(text(f"CREATE DATABASE {name} TEMPLATE {template}"))
-        admin.dispose()
-        return self.url.set(database=name)
-
-
-@contextlib.contextmanager
-def new_server() -> Iterator[Server]:
-    """A server that runs until the block ends; skips or fails where there can be none."""
-    programs = postgresql_programs()
-    if programs is None:
-        missing("PostgreSQL is not installed")
-        return
-    if os.geteuid() == 0 and unprivileged() is None:
-        missing("PostgreSQL refuses root, and there is nobody else to run it")
-    folder = Path(tempfile.mkdtemp(prefix="ledger-"))
-    server = Server(programs, folder)
-    try:
-        server.make()
-        server.start()
-        yield server
-        server.stop()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+from tests import servers
+from tests.servers import PostgreSql
 
 
 @pytest.fixture(scope="session")
-def postgresql() -> Iterator[Server]:
+def postgresql() -> Iterator[PostgreSql]:
     """One server for the whole run."""
-    with new_server() as server:
+    with servers.postgresql() as server:
         yield server
 
 
 @pytest.fixture
-def own_postgresql() -> Iterator[Server]:
+def own_postgresql() -> Iterator[PostgreSql]:
     """A server that the test may stop and start."""
-    with new_server() as server:
+    with servers.postgresql() as server:
         yield server
 
 
@@ -181,7 +61,7 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgresql_template(postgresql: Server) -> str:
+def postgresql_template(postgresql: PostgreSql) -> str:
     """The name of a database with all its tables."""
     return str(upgraded(postgresql.new_database()).database)
 
@@ -197,7 +77,7 @@ def empty_url(engine_name: str, request: pytest.FixtureRequest, tmp_path: Path) 
     """Where a ledger may be made."""
     if engine_name == "sqlite":
         return make_url(f"sqlite:///{tmp_path}/empty.db")
-    server: Server = request.getfixturevalue("postgresql")
+    server: PostgreSql = request.getfixturevalue("postgresql")
     return server.new_database()
 
 
@@ -208,7 +88,7 @@ def ledger(engine_name: str, request: pytest.FixtureRequest, tmp_path: Path) -> 
         shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "ledger.db")
         made = Ledger(f"sqlite:///{tmp_path}/ledger.db")
     else:
-        server: Server = request.getfixturevalue("postgresql")
+        server: PostgreSql = request.getfixturevalue("postgresql")
         made = Ledger(server.new_database(request.getfixturevalue("postgresql_template")))
     yield made
     made.dispose()

@@ -2,10 +2,9 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, create_engine, select, text
 from sqlalchemy.engine import URL
 
 from router.ledger import (
@@ -18,7 +17,8 @@ from router.ledger import (
     objects,
 )
 from router.ledger.models import DESTINATIONS
-from tests.certificates import make_certificates
+from tests.certificates import Certificates
+from tests.servers import PostgreSql, postgresql
 
 
 @pytest.fixture
@@ -119,23 +119,62 @@ class TestUrl:
         assert told is not None
         assert told.__cause__ is None
 
-    def test_the_connection_can_be_encrypted_and_the_server_verified(
-        self, own_postgresql, tmp_path: Path
-    ):
-        made = make_certificates(tmp_path)
-        own_postgresql.encrypt(made.server, made.server_key)
-        url = own_postgresql.new_database().set(host="localhost")
-        for ca, is_ours in ((made.ca, True), (made.other_ca, False)):
-            trusted = {"sslmode": "verify-full", "sslrootcert": str(ca)}
-            ledger = Ledger(url.update_query_dict(trusted))
-            if is_ours:
-                with ledger.read() as conn:
-                    ssl = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
-                    assert conn.execute(text(ssl)).scalar() is True
-            else:
-                with pytest.raises(LedgerUnavailable, match="certificate"):
-                    ledger.check()
+
+class TestTls:
+    """`sslmode=verify-full`: who may be the ledger, and whom it lets in."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def server(cls, server_certificates: Certificates) -> Iterator[PostgreSql]:
+        with postgresql(server_certificates) as running:
+            yield running
+
+    def reached(self, server: PostgreSql, user: str = "ledger", **query: object) -> str:
+        """Whose certificate the server saw on a connection that it encrypted; empty: nobody's."""
+        verified = {"sslmode": "verify-full"} | {name: str(value) for name, value in query.items()}
+        ledger = Ledger(server.url.set(username=user).update_query_dict(verified))
+        try:
+            with ledger.read() as conn:
+                asked = "SELECT ssl, client_dn FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
+                encrypted, subject = conn.execute(text(asked)).one()
+        finally:
             ledger.dispose()
+        assert encrypted
+        return subject or ""
+
+    def test_a_server_that_our_authority_signed_is_trusted(self, server, server_certificates):
+        assert self.reached(server, sslrootcert=server_certificates.ca) == ""
+
+    def test_another_authority_is_not_trusted(self, server, server_certificates):
+        with pytest.raises(LedgerUnavailable, match="certificate verify failed"):
+            self.reached(server, sslrootcert=server_certificates.other_ca)
+
+    def test_the_certificate_of_another_host_is_not_trusted(self, server, server_certificates):
+        with pytest.raises(LedgerUnavailable, match="does not match host name"):
+            self.reached(
+                server,
+                sslrootcert=server_certificates.ca,
+                host="elsewhere.example",
+                hostaddr="127.0.0.1",
+            )
+
+    def test_we_show_a_certificate_where_it_is_wanted(self, server, server_certificates):
+        engine = create_engine(server.url, isolation_level="AUTOCOMMIT")
+        with engine.connect() as conn:
+            conn.execute(text("CREATE USER careful"))
+        engine.dispose()
+        ca = server_certificates.ca
+        with pytest.raises(LedgerUnavailable, match="valid client certificate"):
+            self.reached(server, "careful", sslrootcert=ca)
+        ours = {"sslcert": server_certificates.client, "sslkey": server_certificates.client_key}
+        assert self.reached(server, "careful", sslrootcert=ca, **ours) == "/O=Hospital/CN=ct01"
+
+    def test_a_certificate_that_has_expired_is_not_trusted(self, server, server_certificates):
+        server.stop()
+        server.show(server_certificates.expired)
+        server.start()
+        with pytest.raises(LedgerUnavailable, match="certificate verify failed"):
+            self.reached(server, sslrootcert=server_certificates.ca)
 
 
 class TestInTheWay:

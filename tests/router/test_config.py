@@ -326,6 +326,10 @@ BROKEN = {
         LISTENER + "broker: amqps://one;amqp://two",
         "2:1: broker: the hosts of one broker are reached all by amqp:// or all by amqps://",
     ),
+    "TLS for a broker that speaks none": (
+        LISTENER + "broker: amqp://one/x\nbroker_tls: {key_password: secret}",
+        "3:1: broker_tls: this is for a broker that is reached by amqps://",
+    ),
     "a lane that is not there": (
         LISTENER + "destinations: [{name: pacs, folder: {path: x}, lane: fra}]\nlanes: [main, far]",
         "2:48: destinations[0].lane: there is no lane fra in `lanes` (did you mean far?)",
