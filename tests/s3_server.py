@@ -6,11 +6,11 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import sys
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import obstore
@@ -18,6 +18,7 @@ from obstore.store import S3Store as Client
 
 from router.config_store import S3Settings, StoreBucket
 from tests.programs import Program, free_port, missing, wait_until
+from tests.tcp_proxy import TcpProxy
 
 ACCESS_KEY_ID = "router"
 SECRET_ACCESS_KEY = "a-secret-of-the-tests"
@@ -127,12 +128,19 @@ def running_server(folder: Path) -> Iterator[S3Server]:
         shutil.rmtree(folder / "data", ignore_errors=True)
 
 
-def settings(endpoint: str, *, timeout: float = 5.0, secret: str = SECRET_ACCESS_KEY) -> S3Settings:
+def settings(
+    endpoint: str,
+    *,
+    timeout: float = 5.0,
+    secret: str = SECRET_ACCESS_KEY,
+    ca: Path | None = None,
+) -> S3Settings:
     return S3Settings(
         endpoint=endpoint,
         access_key_id=ACCESS_KEY_ID,
         secret_access_key=secret,
         timeout=timeout,
+        ca=ca,
     )
 
 
@@ -140,7 +148,7 @@ def place(prefix: str = "") -> StoreBucket:
     return StoreBucket(bucket=BUCKET, prefix=prefix)
 
 
-class Proxy:
+class Proxy(TcpProxy):
     """Hands connections on to the server, and spoils what it is told to, as long as it is told.
 
     `status`: answer every request with it, once `passes` have gone through. `delay`: seconds
@@ -149,10 +157,7 @@ class Proxy:
     talk at all. `times`: with that, be well again.
     """
 
-    def __init__(self, port: int) -> None:
-        self._server_port = port
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
+    def __init__(self, port: int, *, tls: ssl.SSLContext | None = None) -> None:
         self.status = 0
         self.passes = 0
         self.delay = 0.0
@@ -161,44 +166,30 @@ class Proxy:
         self.away = False
         self.times = -1
         self.requests: list[str] = []
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__(port, tls=tls)
 
     @property
     def endpoint(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
 
     def behave(self) -> None:
         self.status = self.passes = self.cut_after = self.flip = 0
         self.delay, self.away, self.times = 0.0, False, -1
 
-    def close(self) -> None:
-        self._listener.close()
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                client, _ = self._listener.accept()
-                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
-
-    def _serve(self, client: socket.socket) -> None:
-        with closing(client), suppress(OSError):
-            server = socket.create_connection(("127.0.0.1", self._server_port))
-            with closing(server):
-                back = threading.Thread(target=self._answers, args=(server, client), daemon=True)
-                back.start()
-                while data := client.recv(1 << 16):
-                    requests = [one.decode() for one in _REQUEST.findall(data)]
-                    self.requests += requests
-                    if self.away:
-                        self.times -= 1
-                        self.away = self.times != 0
-                        return
-                    if self.status and self.passes > 0:
-                        self.passes -= len(requests)
-                    elif self.status:
-                        self._refuse(client)
-                        return
-                    server.sendall(data)
+    def up(self, client: socket.socket, server: socket.socket) -> None:
+        while data := client.recv(1 << 16):
+            requests = [one.decode() for one in _REQUEST.findall(data)]
+            self.requests += requests
+            if self.away:
+                self.times -= 1
+                self.away = self.times != 0
+                return
+            if self.status and self.passes > 0:
+                self.passes -= len(requests)
+            elif self.status:
+                self._refuse(client)
+                return
+            server.sendall(data)
 
     def _refuse(self, client: socket.socket) -> None:
         words = f"HTTP/1.1 {self.status} Spoiled\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
@@ -207,23 +198,20 @@ class Proxy:
         while client.recv(1 << 16):
             pass
 
-    def _answers(self, server: socket.socket, client: socket.socket) -> None:
+    def down(self, server: socket.socket, client: socket.socket) -> None:
         sent = 0
-        with suppress(OSError):
-            while data := server.recv(1 << 16):
-                if data.startswith(b"HTTP/1.1"):
-                    sent = 0
-                if self.delay:
-                    time.sleep(self.delay)
-                if self.flip and sent <= self.flip < sent + len(data):
-                    at = self.flip - sent
-                    data = data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
-                sent += len(data)
-                if self.cut_after and sent > self.cut_after:
-                    client.shutdown(socket.SHUT_RDWR)
-                    return
-                client.sendall(data)
-            client.shutdown(socket.SHUT_WR)
+        while data := server.recv(1 << 16):
+            if data.startswith(b"HTTP/1.1"):
+                sent = 0
+            if self.delay:
+                time.sleep(self.delay)
+            if self.flip and sent <= self.flip < sent + len(data):
+                at = self.flip - sent
+                data = data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+            sent += len(data)
+            if self.cut_after and sent > self.cut_after:
+                return
+            client.sendall(data)
 
 
 _REQUEST = re.compile(rb"^(?:GET|PUT|POST|DELETE|HEAD) \S+", re.MULTILINE)

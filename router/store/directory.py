@@ -11,11 +11,9 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from router.store.ids import BUCKET_DIGITS, bucket_of, is_object_id, new_object_id
-from router.store.port import Bytes, LocalFile, Store, StoreUnavailable
+from router.store.port import Aborting, Bytes, LocalFile, Store, StoreUnavailable
 
 SUFFIX = ".dcm"
 
@@ -69,7 +67,7 @@ class CacheWindow:
                     os.close(fd)
 
 
-class DirectoryWriter:
+class DirectoryWriter(Aborting):
     """One new file of a directory store."""
 
     __slots__ = ("_fd", "_folder", "_path", "_window", "size")
@@ -136,17 +134,6 @@ class DirectoryWriter:
     def _close(self) -> None:
         fd, self._fd = self._fd, -1
         os.close(fd)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.abort()
 
 
 class DirectoryStore:

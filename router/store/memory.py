@@ -4,14 +4,12 @@ import errno
 import os
 import threading
 from collections.abc import Iterable, Sequence
-from types import TracebackType
-from typing import Self
 
 from router.store.ids import bucket_of, is_object_id
-from router.store.port import Bytes, LocalFile, Store
+from router.store.port import Aborting, Bytes, LocalFile, Store
 
 
-class MemoryWriter:
+class MemoryWriter(Aborting):
     """One new file of a memory store."""
 
     def __init__(self, store: "MemoryStore", object_id: str) -> None:
@@ -44,17 +42,6 @@ class MemoryWriter:
         if self._open:
             self._open = False
             self._store.delete([self._object_id])
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.abort()
 
 
 class MemoryStore:

@@ -57,6 +57,27 @@ class Writer(Protocol):
     ) -> None: ...
 
 
+class Aborting(ABC):
+    """A writer whose `with` block aborts at its end what was not committed."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def abort(self) -> None:
+        """Close and remove the file; harmless after a commit or an abort."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.abort()
+
+
 class StoredFile(Protocol):
     """A committed file, open for reading, by one thread at a time."""
 

@@ -10,15 +10,14 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import obstore
 from obstore.store import S3Store as Client
 
 from router.config_store import S3Settings, StoreBucket
 from router.store.ids import BUCKET_DIGITS, bucket_of, is_object_id
-from router.store.port import Bytes, Store
+from router.store.port import Aborting, Bytes, Store
 from router.store.remote_file import READ_BLOCK, RemoteFile
 from router.store.s3_errors import translated
 
@@ -41,7 +40,7 @@ _CONNECT = timedelta(seconds=5)
 _CHECK = ".check"
 
 
-class S3Writer:
+class S3Writer(Aborting):
     """One new object: gathered in memory, or sent in parts once it is longer than one."""
 
     def __init__(self, client: Client, key: str) -> None:
@@ -89,17 +88,6 @@ class S3Writer:
                 )
             self._parts.write(bytes(self._gathered))
         self._gathered.clear()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.abort()
 
 
 class S3Store:

@@ -49,6 +49,9 @@ def meaning(text: str) -> OSError:
         return StoreUnavailable(errno.EAGAIN, f"the store is overloaded (HTTP {status})")
     if status:
         return StoreUnavailable(errno.EIO, f"the store failed ({code or 'HTTP'} {status})")
+    if found := _CERTIFICATE.search(text):
+        why = _CERTIFICATES.get(found[1], f"is not accepted ({found[1]})")
+        return StoreRefuses(errno.EACCES, f"the certificate of the store's server {why}")
     if _TIMED_OUT.search(text):
         return StoreUnavailable(errno.ETIMEDOUT, "the store did not answer in time")
     if _CREDENTIALS.search(text):
@@ -59,6 +62,14 @@ def meaning(text: str) -> OSError:
 _CODE = re.compile(r"<Code>(\w{1,64})</Code>")
 _STATUS = re.compile(r"non-2xx status code: (\d{3})")
 _TIMED_OUT = re.compile(r"timed out|TimedOut")
+_CERTIFICATE = re.compile(r"InvalidCertificate\(\s*(\w{1,40}?)(?:Context)?\b")
+_CERTIFICATES = {
+    "UnknownIssuer": "is of an authority that we do not trust",
+    "NotValidForName": "is not that of this host",
+    "Expired": "has expired",
+    "NotValidYet": "is not valid yet",
+    "CaUsedAsEndEntity": "is that of an authority, and no server's",
+}
 _CREDENTIALS = re.compile(r"169\.254\.169\.254|credential", re.IGNORECASE)
 _CREDENTIALS_WRONG = "the store refuses our credentials"
 _REFUSALS = {

@@ -23,9 +23,9 @@ from tests.faults.modality import Modality, slice_template
 from tests.faults.one_by_one import OneByOne
 from tests.faults.recording import Answer, RecordingScp
 from tests.faults.router_under_test import Cluster, RouterUnderTest, dicom, pause
-from tests.faults.tcp_proxy import TcpProxy
 from tests.programs import missing, wait_until
 from tests.servers import PostgreSql, RabbitMq, Servers, postgresql, rabbitmq
+from tests.tcp_proxy import TcpProxy
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 

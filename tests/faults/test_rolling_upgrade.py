@@ -18,9 +18,9 @@ from tests.faults.later_version import later_version
 from tests.faults.modality import Modality
 from tests.faults.recording import RecordingScp
 from tests.faults.router_under_test import DICOM_ROUTER, Cluster, RouterUnderTest, dicom
-from tests.faults.tcp_proxy import TcpProxy
 from tests.programs import Program, free_port, wait_until
 from tests.servers import Servers
+from tests.tcp_proxy import TcpProxy
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(240)]
 

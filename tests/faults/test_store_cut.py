@@ -11,9 +11,9 @@ from router.store import new_object_id
 from tests.faults.modality import Modality
 from tests.faults.recording import RecordingScp
 from tests.faults.router_under_test import RouterUnderTest, dicom, pause
-from tests.faults.tcp_proxy import TcpProxy
 from tests.programs import wait_until
 from tests.s3_server import ACCESS_KEY_ID, BUCKET, SECRET_ACCESS_KEY, S3Server
+from tests.tcp_proxy import TcpProxy
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
 

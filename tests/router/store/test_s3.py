@@ -10,11 +10,13 @@ import yaml
 from prometheus_client import REGISTRY
 
 from router.config import Site, load_site
+from router.net.tls import server_context
 from router.store import StoreUnavailable, new_object_id
 from router.store.opening import SpoolTaken, open_spool, open_store
 from router.store.s3 import S3Store
 from router.store.s3_errors import StoreRefuses, meaning
 from router.store.spool import Spool
+from tests.certificates import Certificates
 from tests.s3_server import (
     ACCESS_KEY_ID,
     BUCKET,
@@ -223,3 +225,45 @@ def test_what_an_answer_means(text: str, kind: type[OSError], words: str):
     assert isinstance(error, kind)
     assert words in (error.strerror or "")
     assert isinstance(error, StoreUnavailable) == issubclass(kind, StoreUnavailable)
+
+
+def encrypted(server: S3Server, certificate: Path, key: Path) -> Proxy:
+    """The same server by TLS, as whoever this certificate says."""
+    return Proxy(server.port, tls=server_context(cert=certificate, key=key))
+
+
+def test_a_server_that_our_authority_signed_is_trusted(
+    s3_server: S3Server, server_certificates: Certificates
+):
+    with encrypted(s3_server, server_certificates.server, server_certificates.server_key) as front:
+        trusting = settings(front.endpoint, ca=server_certificates.ca)
+        store = S3Store(place(new_object_id()), trusting)
+        store.check()
+        with store.open(put(store, b"by https")) as file:
+            assert file.read_at(0, 100) == b"by https"
+        store.close()
+
+
+@pytest.mark.parametrize(
+    ("certificate", "authority", "words"),
+    [
+        ("server", "other_ca", "of an authority that we do not trust"),
+        ("server", None, "of an authority that we do not trust"),
+        ("elsewhere", "ca", "not that of this host"),
+        ("expired", "ca", "has expired"),
+    ],
+)
+def test_a_certificate_that_is_not_accepted_is_said_at_the_start(
+    s3_server: S3Server,
+    server_certificates: Certificates,
+    certificate: str,
+    authority: str | None,
+    words: str,
+):
+    ca = getattr(server_certificates, authority) if authority else None
+    shown = getattr(server_certificates, certificate)
+    with encrypted(s3_server, shown, server_certificates.server_key) as front:
+        store = S3Store(place(), settings(front.endpoint, timeout=1.0, ca=ca))
+        with pytest.raises(StoreRefuses, match=words):
+            store.check()
+        store.close()
