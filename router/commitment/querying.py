@@ -1,21 +1,34 @@
-"""Proof by query: C-FIND at IMAGE level (PS3.4 C.6.2), series by series."""
+"""Queries of a destination (C-FIND, study root): proof that it has an object, and what it shows."""
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
+from types import TracebackType
+from typing import Self
 
 from router import metrics
 from router.commitment.calling import STUDY_ROOT_FIND, Peer, call, peer_of
 from router.commitment.data_sets import TRANSFER_SYNTAXES, NotUnderstood
 from router.commitment.hearing import proven, refuse
-from router.commitment.identifiers import encode_identifier, read_identifier
+from router.commitment.identifiers import (
+    SERIES_INSTANCE_UID,
+    SOP_INSTANCE_UID,
+    STUDY_INSTANCE_UID,
+    Values,
+    encode_identifier,
+    read_identifier,
+    read_values,
+)
 from router.commitment.reasons import FOUND, NOT_FOUND
 from router.config import Destination, DestinationCommitment
 from router.ledger import Ledger, commitments, proofs
 from router.logs import get_logger
-from router.net.errors import ProtocolViolation
+from router.net.errors import NetError, ProtocolViolation
 
 AT_ONCE = 500
+MOST_ANSWERS = 200_000
+"""Objects of one series, and far more: who has more to say does not heed what is asked for."""
 _PENDING = (0xFF00, 0xFF01)
+_HIERARCHY = (STUDY_INSTANCE_UID, SERIES_INSTANCE_UID)
 
 Series = tuple[str, str]
 """Study and series instance UID."""
@@ -23,32 +36,115 @@ Series = tuple[str, str]
 log = get_logger("commitment")
 
 
+class Queries:
+    """Queries over one association, which ends with the `with` block. Each may be a NetError."""
+
+    def __init__(self, peer: Peer) -> None:
+        """NetError if there is no association for queries to be had."""
+        self._association = call(peer, STUDY_ROOT_FIND, TRANSFER_SYNTAXES)
+        context = self._association.context_for(STUDY_ROOT_FIND)
+        if context is None:
+            self._association.release()
+            raise ProtocolViolation("the peer takes no queries (study root, C-FIND)")
+        self._context = context
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._association.__exit__(kind, error, trace)
+
+    def images(self, series: Series, wanted: Iterable[int] = ()) -> dict[str, Values]:
+        """What the peer has of a series: SOP instance UID to what it tells of the attributes that
+        are `wanted`. Empty for a series without UIDs: it cannot be asked for."""
+        if not all(series):
+            return {}
+        known = dict(zip(_HIERARCHY, series, strict=True))
+        tags = [SOP_INSTANCE_UID, *_HIERARCHY, *wanted]
+        return {
+            uid: values
+            for uid, values in self._answers("IMAGE", known, tags)
+            # Who does not heed the keys answers with other series' objects, too.
+            if all(values.get(tag, own) in ("", own) for tag, own in known.items())
+        }
+
+    def study(self, study_uid: str, wanted: Iterable[int]) -> Values | None:
+        """What the peer tells of a study; None where it has none."""
+        tags = [STUDY_INSTANCE_UID, *wanted]
+        found: Values | None = None
+        for number, data in enumerate(self._find("STUDY", {STUDY_INSTANCE_UID: study_uid}, tags)):
+            if number >= MOST_ANSWERS:
+                raise ProtocolViolation("answers to a query without end")
+            values = self._understood(data, tags)
+            if values.get(STUDY_INSTANCE_UID) == study_uid:
+                found = values
+        return found
+
+    def elsewhere(self, uids: Collection[str]) -> dict[str, Series]:
+        """In which study and series the peer has these instances: a query without the levels
+        above (PS3.4 C.4.1.3.2), which not every peer answers."""
+        known = {SOP_INSTANCE_UID: "\\".join(uids)}
+        tags = [SOP_INSTANCE_UID, *_HIERARCHY]
+        found = {}
+        for number, (uid, values) in enumerate(self._answers("IMAGE", known, tags)):
+            if number > 10 * len(uids):
+                raise ProtocolViolation("the peer does not heed what is asked for")
+            if uid in uids:
+                found[uid] = (
+                    values.get(STUDY_INSTANCE_UID, ""),
+                    values.get(SERIES_INSTANCE_UID, ""),
+                )
+        return found
+
+    def _answers(
+        self, level: str, known: Values, tags: Collection[int]
+    ) -> Iterator[tuple[str, Values]]:
+        for number, data in enumerate(self._find(level, known, tags)):
+            if number >= MOST_ANSWERS:
+                raise ProtocolViolation("answers to a query without end")
+            try:
+                uid = read_identifier(data, self._context.transfer_syntax)
+            except NotUnderstood as error:
+                raise ProtocolViolation(f"an answer to a query that is none: {error}") from None
+            yield uid, self._understood(data, tags)
+
+    def _understood(self, data: bytes, tags: Iterable[int]) -> Values:
+        try:
+            return read_values(data, self._context.transfer_syntax, tags)
+        except NotUnderstood as error:
+            raise ProtocolViolation(f"an answer to a query that is none: {error}") from None
+
+    def _find(self, level: str, known: Values, tags: Iterable[int]) -> Iterator[bytes]:
+        syntax = self._context.transfer_syntax
+        identifier = encode_identifier(level, known, syntax, wanted=tags)
+        for response, data in self._association.find(
+            self._context.context_id, sop_class_uid=STUDY_ROOT_FIND, identifier=identifier
+        ):
+            if response.status in _PENDING:
+                yield data
+            elif response.status != 0:
+                raise ProtocolViolation(f"query refused with status {response.status:04X}")
+
+
+def moved(peer: Peer, uids: Collection[str]) -> dict[str, Series]:
+    """Where the peer has these instances, as far as it tells; over an association of its own, since
+    some peers end it over such a question."""
+    try:
+        with Queries(peer) as queries:
+            return queries.elsewhere(uids)
+    except NetError:
+        return {}
+
+
 def present(peer: Peer, series: Collection[Series]) -> dict[Series, frozenset[str]]:
     """SOP instance UIDs that the peer has of each series. A NetError if it does not tell."""
-    found: dict[Series, frozenset[str]] = {}
-    with call(peer, STUDY_ROOT_FIND, TRANSFER_SYNTAXES) as association:
-        context = association.context_for(STUDY_ROOT_FIND)
-        if context is None:
-            raise ProtocolViolation("the peer takes no queries (study root, C-FIND)")
-        for study_uid, series_uid in series:
-            identifier = encode_identifier(study_uid, series_uid, context.transfer_syntax)
-            uids = set()
-            for response, data in association.find(
-                context.context_id, sop_class_uid=STUDY_ROOT_FIND, identifier=identifier
-            ):
-                if response.status in _PENDING:
-                    uids.add(_instance(data, context.transfer_syntax))
-                elif response.status != 0:
-                    raise ProtocolViolation(f"query refused with status {response.status:04X}")
-            found[study_uid, series_uid] = frozenset(uids)
-    return found
-
-
-def _instance(data: bytes, transfer_syntax_uid: str) -> str:
-    try:
-        return read_identifier(data, transfer_syntax_uid)
-    except NotUnderstood as error:
-        raise ProtocolViolation(f"an answer to a query that is none: {error}") from None
+    with Queries(peer) as queries:
+        return {one: frozenset(queries.images(one)) for one in series}
 
 
 def query_due(destination: Destination, settings: DestinationCommitment, ledger: Ledger) -> int:

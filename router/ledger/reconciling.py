@@ -1,12 +1,22 @@
 """What a destination should have, for comparing it with what it has; and sending again what lacks.
 
-Object ids begin with the time of reception, so that "since" is a range of the primary key.
+Object ids begin with the time of reception, so that "since" is a range of the primary key. Studies
+come in the order of their first object in that range, so that a place in it is where to go on.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import BindParameter, Connection, bindparam, insert, or_, select, update
+from sqlalchemy import (
+    BindParameter,
+    Connection,
+    and_,
+    bindparam,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from router.ledger.commitments import chunks
 from router.ledger.models import DELIVERIES, DELIVERY_EVENTS, OBJECTS, DeliveryState
@@ -14,74 +24,206 @@ from router.ledger.statements import NOTHING, NOW, constant
 from router.ledger.texts import bounded
 
 RESENT = "resent_by_reconciliation"
+PAGE = 1000
+LAST = "g"
+"""Behind every object id."""
+
+
+def moment(ms: int) -> str:
+    """Where the objects received at this time (milliseconds since the epoch) begin."""
+    return f"{max(ms, 0):012x}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sent:
-    """One delivery as it was sent, or is to be. `forgotten`: its bytes are not kept here any
-    more."""
+    """One delivery as it was sent, or is to be; the attributes are those of what was sent.
+    `came_as`: the study as it was received. `forgotten`: its bytes are not kept any more."""
 
     delivery_id: int
     object_id: str
+    payload_id: str
     state: DeliveryState
     reason: str | None
+    finished_at: int | None
+    sop_class_uid: str
     sop_instance_uid: str
     study_instance_uid: str
     series_instance_uid: str
+    patient_id: str | None
+    accession_number: str | None
+    transfer_syntax_uid: str
+    data_set_offset: int
+    came_as: str
     forgotten: bool
+
+    @property
+    def on_its_way(self) -> bool:
+        """Whether the queue still owes it."""
+        return self.state in (DeliveryState.WAITING, DeliveryState.LEASED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a study comes up in a range. `before`: go on from there while it is not done with."""
+
+    study: str
+    before: str
 
 
 _PAYLOAD = OBJECTS.alias("payload")
-_SENT = (
-    select(
-        DELIVERIES.c.id,
-        DELIVERIES.c.object_id,
-        DELIVERIES.c.state,
-        DELIVERIES.c.reason,
-        _PAYLOAD.c.sop_instance_uid,
-        _PAYLOAD.c.study_instance_uid,
-        _PAYLOAD.c.series_instance_uid,
-        OBJECTS.c.state.label("object_state"),
-    )
+_COLUMNS = [
+    DELIVERIES.c.id.label("delivery_id"),
+    DELIVERIES.c.object_id,
+    DELIVERIES.c.payload_id,
+    DELIVERIES.c.state,
+    DELIVERIES.c.reason,
+    DELIVERIES.c.finished_at,
+    _PAYLOAD.c.sop_class_uid,
+    _PAYLOAD.c.sop_instance_uid,
+    func.coalesce(_PAYLOAD.c.study_instance_uid, "").label("study_instance_uid"),
+    func.coalesce(_PAYLOAD.c.series_instance_uid, "").label("series_instance_uid"),
+    _PAYLOAD.c.patient_id,
+    _PAYLOAD.c.accession_number,
+    _PAYLOAD.c.transfer_syntax_uid,
+    _PAYLOAD.c.data_set_offset,
+    func.coalesce(OBJECTS.c.study_instance_uid, "").label("came_as"),
+    (OBJECTS.c.state == constant("forgotten")).label("forgotten"),
+]
+_OWED = (
+    DELIVERIES.c.destination == bindparam("destination"),
+    DELIVERIES.c.state != constant("cancelled"),
+)
+_IN_RANGE = (DELIVERIES.c.object_id > bindparam("after"), DELIVERIES.c.object_id < bindparam("end"))
+_STUDY: BindParameter[str] = bindparam("study")
+_PAGES = (
+    select(DELIVERIES.c.object_id, _PAYLOAD.c.study_instance_uid)
     .join_from(OBJECTS, DELIVERIES, DELIVERIES.c.object_id == OBJECTS.c.id)
     .join(_PAYLOAD, _PAYLOAD.c.id == DELIVERIES.c.payload_id)
-    .where(
-        OBJECTS.c.id > bindparam("after"),
-        DELIVERIES.c.destination == bindparam("destination"),
-        DELIVERIES.c.state != constant("cancelled"),
-    )
+    .where(*_OWED, OBJECTS.c.id > bindparam("after"), OBJECTS.c.id < bindparam("end"))
     .order_by(OBJECTS.c.id)
     .limit(bindparam("limit"))
 )
-_STUDY: BindParameter[str] = bindparam("study")
-_SENT_OF_STUDY = _SENT.where(
-    or_(OBJECTS.c.study_instance_uid == _STUDY, _PAYLOAD.c.study_instance_uid == _STUDY)
+
+
+# From what was sent to its delivery: there is no index on deliveries by payload.
+_BY_PAYLOAD = and_(
+    DELIVERIES.c.object_id == func.coalesce(_PAYLOAD.c.derived_from, _PAYLOAD.c.id),
+    DELIVERIES.c.payload_id == _PAYLOAD.c.id,
+)
+_OF_STUDY = (
+    select(*_COLUMNS)
+    .join_from(_PAYLOAD, DELIVERIES, _BY_PAYLOAD)
+    .join(OBJECTS, OBJECTS.c.id == DELIVERIES.c.object_id)
+    .where(*_OWED, *_IN_RANGE, _PAYLOAD.c.study_instance_uid == _STUDY)
+    .order_by(DELIVERIES.c.object_id, DELIVERIES.c.id)
+)
+_WITHOUT_STUDY = (
+    select(*_COLUMNS)
+    .join_from(OBJECTS, DELIVERIES, DELIVERIES.c.object_id == OBJECTS.c.id)
+    .join(_PAYLOAD, _PAYLOAD.c.id == DELIVERIES.c.payload_id)
+    .where(*_OWED, OBJECTS.c.id > bindparam("after"), OBJECTS.c.id < bindparam("end"))
+    .where(_PAYLOAD.c.study_instance_uid.is_(None))
+    .order_by(DELIVERIES.c.object_id, DELIVERIES.c.id)
+    .limit(10_000)
+)
+_CAME = OBJECTS.alias("came")
+_NAMED = (
+    select(_PAYLOAD.c.study_instance_uid)
+    .join_from(_CAME, DELIVERIES, DELIVERIES.c.object_id == _CAME.c.id)
+    .join(_PAYLOAD, _PAYLOAD.c.id == DELIVERIES.c.payload_id)
+    .where(*_OWED, _CAME.c.study_instance_uid == _STUDY)
+    .distinct()
 )
 
 
-def sent_to(
-    conn: Connection, destination: str, *, after: str, limit: int, study: str | None = None
-) -> list[Sent]:
-    """Deliveries to a destination in the order of reception; `after`: the last object id of the
-    page before, or 12 hexadecimal digits of milliseconds since the epoch. `study`: as it came or
-    as it was sent."""
-    terms: dict[str, object] = {"destination": destination, "after": after, "limit": limit}
-    statement = _SENT
-    if study is not None:
-        statement, terms = _SENT_OF_STUDY, {**terms, "study": study}
+def places(
+    conn: Connection, destination: str, *, after: str, end: str, limit: int = PAGE
+) -> tuple[list[Place], str]:
+    """The studies of some of what is owed or was sent to a destination, in the order of reception,
+    and where the next page begins (`LAST`: there is none). `after` and `end`: ids or `moment`s.
+
+    A study may come up in several pages: `sent_of` tells whether it has before.
+    """
+    terms = {"destination": destination, "after": after, "end": end, "limit": limit}
+    rows = conn.execute(_PAGES, terms).all()
+    following = LAST
+    if len(rows) == limit:
+        # The last object's other deliveries may lie behind the page: it opens the next one.
+        whole = [row for row in rows if row[0] != rows[-1][0]]
+        rows = whole or rows
+        following = rows[-1][0]
+    found: dict[str, Place] = {}
+    before = last = after
+    for object_id, study in rows:
+        if object_id != last:
+            before, last = last, object_id
+        found.setdefault(study or "", Place(study=study or "", before=before))
+    return list(found.values()), following
+
+
+def sent_of(conn: Connection, destination: str, study: str, *, start: str, end: str) -> list[Sent]:
+    """All deliveries of a study, as it was sent, to a destination in this range, oldest first.
+    `study` may be empty: what was sent without one."""
+    terms = {"destination": destination, "after": start, "end": end}
+    if study:
+        terms["study"] = study
+    statement = _OF_STUDY if study else _WITHOUT_STUDY
     return [
-        Sent(
-            delivery_id=row[0],
-            object_id=row[1],
-            state=DeliveryState(row[2]),
-            reason=row[3],
-            sop_instance_uid=row[4],
-            study_instance_uid=row[5] or "",
-            series_instance_uid=row[6] or "",
-            forgotten=row[7] == "forgotten",
-        )
-        for row in conn.execute(statement, terms)
+        Sent(**{**row, "state": DeliveryState(row["state"]), "forgotten": bool(row["forgotten"])})
+        for row in conn.execute(statement, terms).mappings()
     ]
+
+
+_FIRST = (
+    select(func.min(DELIVERIES.c.object_id))
+    .join_from(_PAYLOAD, DELIVERIES, _BY_PAYLOAD)
+    .where(*_OWED, *_IN_RANGE, _PAYLOAD.c.study_instance_uid == _STUDY)
+)
+
+
+def first_of(conn: Connection, destination: str, study: str, *, start: str, end: str) -> str | None:
+    """The first object of a study in this range, as an id; None if there is none."""
+    terms = {"destination": destination, "after": start, "end": end}
+    if not study:
+        found = conn.execute(_WITHOUT_STUDY, terms).mappings().first()
+        return None if found is None else str(found["object_id"])
+    first: str | None = conn.scalar(_FIRST, {**terms, "study": study})
+    return first
+
+
+def studies_called(conn: Connection, destination: str, study: str) -> list[str]:
+    """The studies, as they were sent to a destination, that this one is or became."""
+    terms = {"destination": destination, "study": study}
+    found = {uid or "" for uid in conn.scalars(_NAMED, terms)}
+    return sorted(found | {study})
+
+
+_LATEST = (
+    select(_PAYLOAD.c.sop_instance_uid, func.max(DELIVERIES.c.object_id))
+    .join_from(_PAYLOAD, DELIVERIES, _BY_PAYLOAD)
+    .where(*_OWED, _PAYLOAD.c.sop_instance_uid.in_(bindparam("uids", expanding=True)))
+    .group_by(_PAYLOAD.c.sop_instance_uid)
+)
+
+
+def latest(conn: Connection, destination: str, uids: Sequence[str]) -> dict[str, str]:
+    """SOP instance UID, as sent, to the object that brought it last to a destination, in whichever
+    study."""
+    found: dict[str, str] = {}
+    for some in chunks(sorted(uids)):
+        rows = conn.execute(_LATEST, {"destination": destination, "uids": some})
+        found.update((row[0], row[1]) for row in rows)
+    return found
+
+
+_RECEIVED = select(func.count(OBJECTS.c.sop_instance_uid.distinct())).where(
+    OBJECTS.c.study_instance_uid == _STUDY, OBJECTS.c.derived_from.is_(None)
+)
+
+
+def received_of(conn: Connection, study: str) -> int:
+    """How many SOP instances of a study have come in."""
+    return int(conn.scalar(_RECEIVED, {"study": study}) or 0)
 
 
 _ENDED = [constant(word) for word in ("delivered", "committed", "held", "failed")]
