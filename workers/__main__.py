@@ -87,6 +87,7 @@ def _supervise(site: Site, path: Path, processes: int) -> None:
     if any(listener.port == 0 for listener in site.listeners):
         fail(Exit.USAGE, "processes cannot share a port that the system chooses: name one")
     logs.configure(level=site.log.level, style=site.log.format)
+    logs.catch_all()
     try:
         raise typer.Exit(supervise(site, path, processes))
     except OSError as error:
@@ -170,6 +171,7 @@ def _run(
     from router import logs
 
     logs.configure(level=site.log.level, style=site.log.format)
+    logs.catch_all()
     sys.setswitchinterval(SWITCH_SECONDS)
     signals = Signals((signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
     process = _build(site, path, roles, lanes, guests)

@@ -30,6 +30,7 @@ class Answer:
     status: int = SUCCESS
     abort_after: int | None = None
     delay: float = 0.0
+    comment: str | None = None
 
 
 @dataclass
@@ -167,6 +168,7 @@ class RecordingScp:
                 affected_sop_class_uid=request.affected_sop_class_uid,
                 affected_sop_instance_uid=uid,
                 status=answer.status,
+                error_comment=answer.comment,
             ),
         )
         return True

@@ -3,11 +3,14 @@
 import io
 import json
 import logging
+import subprocess
+import sys
 
 import pytest
 from structlog.typing import FilteringBoundLogger
 
 from router import logs
+from router.ledger.errors import LedgerUnavailable
 
 
 @pytest.fixture(autouse=True)
@@ -78,6 +81,76 @@ def test_tracebacks_come_without_local_variables(style: str):
     assert "ZeroDivisionError" in said
     assert "fail_with_a_header" in said
     assert "PATIENT-1" not in said
+
+
+@pytest.mark.parametrize("style", ["json", "console"])
+def test_errors_that_may_quote_a_value_are_told_without_their_words(style: str):
+    stream = io.StringIO()
+    logs.configure(level="info", style=style, to=stream)  # type: ignore[arg-type]
+    name = "DOE^JOHN"
+    for error in (ValueError(name), KeyError(name), OSError(2, "gone", name)):
+        try:
+            try:
+                raise error
+            except Exception as cause:
+                raise RuntimeError(name) from cause
+        except RuntimeError:
+            logs.get_logger("routing").exception("failed")
+            logging.getLogger("library").exception("failed too")
+    said = stream.getvalue()
+    assert "DOE" not in said
+    for words in (
+        "RuntimeError",
+        "ValueError",
+        "KeyError",
+        "FileNotFoundError: gone",
+        "raise error",
+    ):
+        assert words in said
+
+
+@pytest.mark.parametrize("style", ["json", "console"])
+def test_our_own_errors_keep_their_words(style: str):
+    stream = io.StringIO()
+    logs.configure(level="info", style=style, to=stream)  # type: ignore[arg-type]
+    for error in (LedgerUnavailable("connection refused"), AttributeError("no attribute x")):
+        try:
+            raise error
+        except (LedgerUnavailable, AttributeError):
+            logs.get_logger("ledger").exception("failed")
+    assert "LedgerUnavailable: connection refused" in stream.getvalue()
+    assert "no attribute x" in stream.getvalue()
+
+
+def test_what_is_no_uid_is_not_logged_as_one():
+    stream = io.StringIO()
+    logs.configure(level="info", style="json", to=stream)
+    logs.get_logger("ingress").info("refused", sop_instance_uid="DOE^JOHN", study_uid="1.2.3")
+    (event,) = lines(stream)
+    assert (event["sop_instance_uid"], event["study_uid"]) == ("(not a UID)", "1.2.3")
+
+
+def test_a_process_says_nothing_past_its_log():
+    """Warnings of libraries and errors that nobody caught, in a process of its own."""
+    program = """
+import threading, warnings
+from router import logs
+logs.configure(level="debug", style="json")
+logs.catch_all()
+warnings.warn("DOE^JOHN is no date")
+thread = threading.Thread(target=lambda: int("DOE^JOHN"), name="worker")
+thread.start()
+thread.join()
+int("DOE^JOHN again")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 1
+    first, last = map(json.loads, done.stderr.splitlines())
+    assert (first["event"], first["thread"]) == ("a thread failed", "worker")
+    assert last["event"] == "the process failed"
+    for event in (first, last):
+        assert "ValueError" in str(event.pop("exception"))
+        assert "DOE" not in str(event)
 
 
 def fail_with_a_header(logger: FilteringBoundLogger) -> None:
