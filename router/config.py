@@ -54,6 +54,7 @@ from router.config_values import (
     Size,
     TlsVersion,
 )
+from router.config_vault import Vault, shared_secrets
 from rules.documents import DocumentError, Mistake, load_document, suggest
 from rules.problems import one_of_each
 
@@ -257,6 +258,7 @@ class Site(Settings):
     workers: Workers = Field(Workers(), description="how much works at once in one process")
     codecs: Codecs = Field(Codecs(), description="what changing pixels may cost")
     keys: Keys = Field({}, repr=False, description="secrets that edits name, by name")
+    vault: Vault | None = Field(None, description="keeps who became whom; default: there is none")
 
     @property
     def spool_path(self) -> Path:
@@ -339,11 +341,11 @@ def _cross_check(site: Site) -> Iterator[_Flaw]:
                 yield _Flaw(key, f"there is no listener {name}", suggest(name, listeners))
         yield from _reference(site, ("sources", index, "commitment"), source.commitment.reference)
     yield from _reference(site, ("commitment",), site.commitment.reference)
+    yield from (_Flaw(("vault", "keys", n), t) for n, t in shared_secrets(site.vault, site.keys))
     for index, name in enumerate(site.destination_names):
         if name in UNROUTED_WORDS:
-            yield _Flaw(
-                ("destinations", index, "name"), f"{name} is a word of `on_no_match`, not a name"
-            )
+            message = f"{name} is a word of `on_no_match`, not a name"
+            yield _Flaw(("destinations", index, "name"), message)
     for index, destination in enumerate(site.destinations):
         if destination.lane not in (None, *site.lanes):
             message = f"there is no lane {destination.lane} in `lanes`"

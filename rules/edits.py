@@ -51,6 +51,10 @@ PixelEdit: TypeAlias = TransferSyntax | Burn | ClearUnusedBits
 
 _SOP_CLASS_UID = Tag(0x0008, 0x0016)
 _SOP_INSTANCE_UID = Tag(0x0008, 0x0018)
+_ACCESSION_NUMBER = Tag(0x0008, 0x0050)
+_PATIENT_ID = Tag(0x0010, 0x0020)
+_STUDY_INSTANCE_UID = Tag(0x0020, 0x000D)
+_SERIES_INSTANCE_UID = Tag(0x0020, 0x000E)
 _BURNED_IN = Tag(0x0028, 0x0301)
 
 
@@ -58,7 +62,8 @@ _BURNED_IN = Tag(0x0028, 0x0301)
 class Edited:
     """An edited data set: the pieces one after the other. `changed` names what is different at
     the top level, without what records the change; empty: the object is as it came.
-    `pixel_edits` are still to be carried out, on what the pieces are, in this order."""
+    `pixel_edits` are still to be carried out, on what the pieces are, in this order. What people
+    look an object up by is empty where it is absent. `days`: how far a profile moved its dates."""
 
     pieces: tuple[Piece, ...]
     sop_class_uid: str
@@ -66,6 +71,11 @@ class Edited:
     transfer_syntax_uid: str
     changed: tuple[str, ...]
     pixel_edits: tuple[PixelEdit, ...] = ()
+    study_instance_uid: str = ""
+    series_instance_uid: str = ""
+    patient_id: str = ""
+    accession_number: str = ""
+    days: int = 0
 
 
 def apply_edits(
@@ -89,9 +99,9 @@ def apply_edits(
     every = (*edits, *(profile.edits if profile is not None else ()))
     in_unicode = any(isinstance(edit, Charset) for edit in every)
     try:
-        draft = _changed(edits, data_set, profile, told, in_unicode=in_unicode)
+        draft, days = _changed(edits, data_set, profile, told, in_unicode=in_unicode)
     except NeedsUnicode:
-        draft = _changed(edits, data_set, profile, told, in_unicode=True)
+        draft, days = _changed(edits, data_set, profile, told, in_unicode=True)
     black = _black(profile, data_set, draft)
     draft.drop_signatures()
     changed = draft.changed()
@@ -107,9 +117,14 @@ def apply_edits(
         pieces=pieces,
         sop_class_uid=_uid(draft, _SOP_CLASS_UID),
         sop_instance_uid=_uid(draft, _SOP_INSTANCE_UID),
+        study_instance_uid=_first(draft, _STUDY_INSTANCE_UID),
+        series_instance_uid=_first(draft, _SERIES_INSTANCE_UID),
+        patient_id=_first(draft, _PATIENT_ID),
+        accession_number=_first(draft, _ACCESSION_NUMBER),
         transfer_syntax_uid=data_set.transfer_syntax_uid,
         changed=tuple([_name(tag) for tag in changed]),
         pixel_edits=pixel_edits,
+        days=days,
     )
 
 
@@ -125,15 +140,14 @@ def _changed(
     told: Told | None,
     *,
     in_unicode: bool,
-) -> Draft:
+) -> tuple[Draft, int]:
     draft = Draft(data_set, data_set.root, data_set.charset)
     if in_unicode:
         to_unicode(draft)
     for edit in edits:
         _apply(edit, draft)
-    if profile is not None:
-        deidentify(draft, profile, _apply, told)
-    return draft
+    days = deidentify(draft, profile, _apply, told) if profile is not None else 0
+    return draft, days
 
 
 def _black(profile: Profile | None, data_set: EncodedDataSet, draft: Draft) -> tuple[Burn, ...]:
@@ -203,6 +217,15 @@ def _uid(draft: Draft, tag: Tag) -> str:
     if not values:
         raise EditFailed(f"the object has no {tag}")
     return values[0]
+
+
+def _first(draft: Draft, tag: Tag) -> str:
+    """What cannot be read counts as absent: nobody would look it up by that."""
+    try:
+        values = draft.values(tag)
+    except EditFailed:
+        return ""
+    return values[0].strip(" \0") if values else ""
 
 
 def _leave_pixels(edits: Sequence[PixelEdit], data_set: EncodedDataSet) -> bool:

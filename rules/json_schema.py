@@ -40,6 +40,7 @@ def rules_schema() -> Schema:
     definitions = schema["$defs"]
     _describe(definitions["Route"], ROUTE_WORDS)
     _describe(definitions["Profile"], PROFILE_WORDS)
+    definitions["Vaulting"] = {"anyOf": [{"type": "boolean"}, definitions["Vaulting"]]}
     _describe(definitions["Condition"], CONDITION_WORDS)
     definitions["Condition"] = {
         "description": "A value, or words that must all hold.",

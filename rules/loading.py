@@ -50,17 +50,21 @@ def load_rules(
     *,
     destinations: Collection[str] | None,
     keys: Mapping[str, str] | None = None,
+    vault: bool | None = None,
     texts: Mapping[str, str] | None = None,
 ) -> RouteTable:
     """The table of a folder. Without `destinations` any name may be sent to, and without `keys`
     (secrets by name) edits may name any key, and fail (to look at rules apart from their site).
+    `vault`: whether the site has one, so that profiles may use it.
     DocumentError with all problems of all files.
 
     With `texts`, the rules are these (an earlier version, or one that another process put in
     force), and the folder has only what they refer to.
     """
     if texts is not None:
-        return rules_of_texts(texts, destinations=destinations, keys=keys, folder=folder)
+        return rules_of_texts(
+            texts, destinations=destinations, keys=keys, vault=vault, folder=folder
+        )
     if not folder.is_dir():
         message = "there is no such folder of rules"
         raise DocumentError([Problem(file=str(folder), line=1, column=1, key="", message=message)])
@@ -71,7 +75,7 @@ def load_rules(
             documents.append(load(path))
         except DocumentError as error:
             problems += error.problems
-    return _table(documents, problems, destinations, Resources(Tables(folder), keys))
+    return _table(documents, problems, destinations, Resources(Tables(folder), keys, vault))
 
 
 def rules_of_texts(
@@ -79,12 +83,13 @@ def rules_of_texts(
     *,
     destinations: Collection[str] | None = None,
     keys: Mapping[str, str] | None = None,
+    vault: bool | None = None,
     folder: Path | None = None,
 ) -> RouteTable:
     """The table of texts by file name, such as an earlier version in the ledger; the tables that
     they name are those in `folder` now."""
     documents = [parse_document(texts[name], name) for name in sorted(texts)]
-    return _table(documents, [], destinations, Resources(Tables(folder), keys))
+    return _table(documents, [], destinations, Resources(Tables(folder), keys, vault))
 
 
 def _table(

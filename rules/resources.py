@@ -55,10 +55,12 @@ class KeyUnknown(Exception):
 @dataclass(frozen=True, slots=True)
 class Resources:
     """Handed to the models as the validation context `resources`. Without `keys`, any name will
-    do, and what needs a secret fails when it is carried out."""
+    do, and what needs a secret fails when it is carried out. `vault`: whether the site has one;
+    None where that is not known."""
 
     tables: Tables
     keys: Mapping[str, str] | None = field(default=None, repr=False)
+    vault: bool | None = None
 
     def key(self, name: str) -> Key:
         """The site's key of this name, or Mistake."""

@@ -28,6 +28,7 @@ PROFILE_WORDS = {
     "regions": "Where devices burn text into pictures, which is made black; or: shipped.",
     "verify": "Look through what leaves for values of the original: all, sample or off.",
     "dangers": "What is done with what no table can make safe: hold (unless said) or pass.",
+    "vault": "Keep who became whom, sealed, in the site's vault.",
 }
 
 GROUP_WORDS = {

@@ -242,6 +242,7 @@ def _policy(site: Site) -> Policy:
         on_no_match=site.on_no_match,
         ignore_identical=site.duplicates == "ignore identical",
         loops=site.loops,
+        vault=site.vault,
     )
 
 

@@ -20,7 +20,7 @@
 {{/* What needs a restart when it changes; all else is reloaded by the running pods. */}}
 {{- define "dicom-router.siteChecksum" -}}
 {{- $site := include "dicom-router.site" . | fromYaml -}}
-{{- omit $site "sources" "destinations" "rules" "rules_shadow" "on_no_match" "keys" "loops" "retention" | toJson | sha256sum -}}
+{{- omit $site "sources" "destinations" "rules" "rules_shadow" "on_no_match" "keys" "vault" "loops" "retention" | toJson | sha256sum -}}
 {{- end -}}
 
 {{/* Values that the schema cannot refuse in words a person understands. */}}

@@ -1,7 +1,7 @@
 """Recording what routing decided: states, derived objects, deliveries and history at once."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import BigInteger, Connection, bindparam, case, insert, select, update
 
@@ -17,6 +17,7 @@ from router.ledger.models import (
 from router.ledger.settling import settle
 from router.ledger.statements import CHUNK, NOTHING, NOW, OUTSIDE, InsertNew, constant
 from router.ledger.texts import DETAIL_LIMIT, SLUG_LIMIT, bounded, required
+from router.ledger.vault import Pair
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +69,7 @@ class RoutingResult:
 
     `joins` are the bundles that it waits in now. `bundles` are closed ones whose part this is
     (`again`: of what was sent before), and `otherwise` holds for an object that they send nowhere.
+    `pairs`: who became whom in what was derived, for the vault; the caller keeps them.
     """
 
     object_id: str
@@ -81,6 +83,7 @@ class RoutingResult:
     joins: tuple[Join, ...] = ()
     bundles: tuple[int, ...] = ()
     again: bool = False
+    pairs: tuple[Pair, ...] = field(default=(), repr=False)
     otherwise: "RoutingResult | None" = None
 
     @property

@@ -10,17 +10,15 @@ import errno
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection
 
 from router import metrics
 from router.config import Codecs, Loops
-from router.dicom.uids import IMPLEMENTATION_VERSION_NAME
+from router.config_vault import Vault
 from router.ledger import (
     PRIORITIES,
-    DerivedObject,
     Identifiers,
     Ledger,
     LedgerError,
@@ -36,15 +34,15 @@ from router.ledger.bundled import record_bundled
 from router.logs import get_logger
 from router.routing.bundling import Bundling
 from router.routing.headers import Header, identifiers, open_header
-from router.routing.making import Made, Scene, delivery_of
+from router.routing.making import Made, Scene, delivery_of, held, recording_of
 from router.routing.observing import Observer
+from router.routing.vaulting import Vaulting, pairs_of
 from router.routing.verifying import derive_verified
 from router.store import Spool, StoreUnavailable
 from router.transcoding.transcoder import Transcoder
 from rules.deid.engine import Refused
 from rules.edits import EditFailed, apply_edits
 from rules.encoded import MalformedDataSet
-from rules.recording import Recording
 from rules.routes import RouteTable, match
 from rules.verdict import Dispatch
 
@@ -66,6 +64,7 @@ class Policy:
     on_no_match: str
     ignore_identical: bool
     loops: Loops
+    vault: Vault | None = field(default=None, repr=False)
 
 
 class Routing:
@@ -87,6 +86,7 @@ class Routing:
         self._spool = spool
         self._rules = rules
         self._policy = policy
+        self._vaulting = Vaulting(policy.vault)
         self._transcoder = transcoder or Transcoder(Codecs())
         self._observer = observer
         self._bundling = Bundling(ledger)
@@ -96,6 +96,8 @@ class Routing:
     def decide_by(self, policy: Policy) -> None:
         """The site has changed its mind: from the next object on."""
         self._policy = policy
+        if policy.vault != self._vaulting.settings:
+            self._vaulting = Vaulting(policy.vault)
 
     def route(self, object_ids: Sequence[str]) -> frozenset[str]:
         """Decide on these objects; the destinations that have new deliveries.
@@ -113,6 +115,7 @@ class Routing:
                 looping=self._looping(connection, batch),
                 down=destinations.down_for(connection),
                 due=bundles.due_members(connection, object_ids),
+                no_vault=self._vaulting.refusal(connection),
             )
             self._unmake_unrecorded(connection)
         batch += [stored for stored in known if stored.id in scene.due]
@@ -171,16 +174,20 @@ class Routing:
 
     def _record(self, results: Sequence[RoutingResult]) -> set[str]:
         derived = [item.id for result in results for item in result.derived]
+        vaulting = self._vaulting
+        sealed = vaulting.sealed(results)
         try:
             with self._ledger.write() as connection:
                 arrived = [result for result in results if not result.bundles]
                 recorded = objects.record_routing(connection, arrived)
                 recorded |= record_bundled(connection, [one for one in results if one.bundles])
+                vaulting.keep(connection, sealed, results, recorded)
         except LedgerError:
             # It may have been recorded all the same, when only the answer was lost.
             with self._mutex:
                 self._unrecorded.update(derived)
             raise
+        vaulting.kept(sealed)
         self._spool.settled(derived)
         return recorded
 
@@ -237,7 +244,7 @@ class Routing:
         if stored.id in scene.looping:
             log.error("object circles between routers; held", object_id=stored.id)
             metrics.LOOPS.labels(stored.listener or "").inc()
-            return _held(stored, scene.table, "loop")
+            return held(stored, scene.table, "loop")
         return self._route_by_header(stored, scene)
 
     def _route_by_header(self, stored: StoredObject, scene: Scene) -> RoutingResult:
@@ -247,10 +254,10 @@ class Routing:
                 return self._decide(stored, scene, header)
         except MalformedDataSet as error:
             log.warning("object held: malformed", object_id=stored.id, offset=error.offset)
-            return _held(stored, table, "malformed", f"offset {error.offset}: {error.reason}")
+            return held(stored, table, "malformed", f"offset {error.offset}: {error.reason}")
         except FileNotFoundError:
             log.error("object held: its file is gone", object_id=stored.id)
-            return _held(stored, table, "file_missing")
+            return held(stored, table, "file_missing")
 
     def _decide(self, stored: StoredObject, scene: Scene, header: Header) -> RoutingResult:
         known_as = identifiers(header.data_set)
@@ -273,6 +280,7 @@ class Routing:
             deliveries=tuple(made.deliveries),
             detail=made.detail,
             joins=tuple(made.joins),
+            pairs=tuple(made.pairs),
             otherwise=unrouted,
         )
 
@@ -287,7 +295,7 @@ class Routing:
         """Carry out what the rules say; False: they say nothing of this object."""
 
         def send(dispatch: Dispatch) -> None:
-            self._dispatch(stored, header, dispatch, made)
+            self._dispatch(stored, header, dispatch, made, scene)
 
         if (due := scene.due.get(stored.id)) is not None:
             self._bundling.depart(stored, header.facts, due, scene, made, send)
@@ -305,7 +313,7 @@ class Routing:
         return bool(made.deliveries or made.waits or made.failures)
 
     def _dispatch(
-        self, stored: StoredObject, header: Header, dispatch: Dispatch, made: Made
+        self, stored: StoredObject, header: Header, dispatch: Dispatch, made: Made, scene: Scene
     ) -> None:
         """One route's deliveries. Two routes to one destination: the first in the list decides."""
         for choice in dispatch.choices:
@@ -320,7 +328,7 @@ class Routing:
         # Also where the edit fails: what a later route would send there is not what was wanted.
         made.claimed.update(names)
         try:
-            payload_id = self._payload(stored, header, dispatch, made.derived)
+            payload_id = self._payload(stored, header, dispatch, made, scene)
         except (EditFailed, MalformedDataSet) as error:
             log.warning("edit failed", object_id=stored.id, route=dispatch.route)
             reason = "refused" if isinstance(error, Refused) else "edit_failed"
@@ -329,23 +337,23 @@ class Routing:
         made.deliveries.extend(delivery_of(dispatch, name, payload_id) for name in names)
 
     def _payload(
-        self,
-        stored: StoredObject,
-        header: Header,
-        dispatch: Dispatch,
-        derived: dict[str, DerivedObject],
+        self, stored: StoredObject, header: Header, dispatch: Dispatch, made: Made, scene: Scene
     ) -> str:
         """The id of the object to send; equal edits share one derived object."""
         if not dispatch.edits_key:
             return stored.id
+        derived = made.derived
         if dispatch.edits_key not in derived:
-            record = _recording(stored) if dispatch.record else None
+            if scene.no_vault and dispatch.profile is not None and dispatch.profile.vault:
+                raise EditFailed(scene.no_vault)
+            record = recording_of(stored) if dispatch.record else None
             edited = apply_edits(
                 dispatch.edits, header.editable, record=record, profile=dispatch.profile
             )
             derived[dispatch.edits_key] = derive_verified(
                 self._spool, self._transcoder, header.editable, edited, dispatch.profile
             )
+            made.pairs += pairs_of(dispatch, header.editable, edited)
         return derived[dispatch.edits_key].id
 
     def _unrouted(
@@ -371,24 +379,3 @@ class Routing:
             rules_version=table.version,
             deliveries=deliveries,
         )
-
-
-def _recording(stored: StoredObject) -> Recording:
-    """What the Original Attributes Sequence says of us (PS3.3 C.12.1)."""
-    return Recording(
-        when=datetime.now(UTC),
-        system=stored.called_ae_title or IMPLEMENTATION_VERSION_NAME,
-        source=stored.calling_ae_title or "",
-    )
-
-
-def _held(
-    stored: StoredObject, table: RouteTable, reason: str, detail: str | None = None
-) -> RoutingResult:
-    return RoutingResult(
-        object_id=stored.id,
-        state=ObjectState.HELD,
-        reason=reason,
-        rules_version=table.version,
-        detail=detail,
-    )

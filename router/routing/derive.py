@@ -9,7 +9,7 @@ import xxhash
 
 from router.dicom.part10 import FileMeta, encode_file_meta
 from router.dicom.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from router.ledger import DerivedObject
+from router.ledger import DerivedObject, Identifiers
 from router.store import Spool, Writer
 from router.transcoding.errors import CannotTranscode
 from router.transcoding.parts import Part, blocks_of
@@ -29,17 +29,27 @@ def derive(
     EditFailed where pixels cannot be changed so, OSError when the disk does not take the object.
     The caller settles its id with the spool once the ledger knows it.
     """
+    known_as = Identifiers(
+        study_instance_uid=edited.study_instance_uid or None,
+        series_instance_uid=edited.series_instance_uid or None,
+        patient_id=edited.patient_id or None,
+        accession_number=edited.accession_number or None,
+    )
     if not edited.pixel_edits:
-        return _write(spool, original, edited, edited.pieces)
+        return _write(spool, original, edited, edited.pieces, known_as)
     try:
         with transcoder.edited(original, edited) as transcoded:
-            return _write(spool, transcoded.source, transcoded, transcoded.parts)
+            return _write(spool, transcoded.source, transcoded, transcoded.parts, known_as)
     except CannotTranscode as error:
         raise EditFailed(str(error)) from None
 
 
 def _write(
-    spool: Spool, original: EncodedDataSet, edited: Edited | Transcoded, parts: Sequence[Part]
+    spool: Spool,
+    original: EncodedDataSet,
+    edited: Edited | Transcoded,
+    parts: Sequence[Part],
+    known_as: Identifiers,
 ) -> DerivedObject:
     meta = FileMeta(
         media_storage_sop_class_uid=edited.sop_class_uid,
@@ -67,6 +77,7 @@ def _write(
         size=size,
         data_set_offset=len(head),
         checksum=checksum,
+        identifiers=known_as,
     )
 
 

@@ -5,10 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
-from router.ledger import PRIORITIES, DerivedObject, Join, NewDelivery
+from router.dicom.uids import IMPLEMENTATION_VERSION_NAME
+from router.ledger import (
+    PRIORITIES,
+    DerivedObject,
+    Join,
+    NewDelivery,
+    ObjectState,
+    RoutingResult,
+    StoredObject,
+)
 from router.ledger.bundles import DueMember, Gathered
+from router.ledger.vault import Pair
 from rules.choosing import Down
+from rules.recording import Recording
 from rules.routes import RouteTable
 from rules.verdict import Dispatch
 from rules.windows import Windows
@@ -24,6 +36,7 @@ class Made:
     failures: list[str] = field(default_factory=list)
     choices: list[str] = field(default_factory=list)  # what groups chose, what is waited for
     claimed: set[str] = field(default_factory=set)  # destinations that a route has decided on
+    pairs: list[Pair] = field(default_factory=list)  # who became whom, for the vault
     reason: str = ""  # of the first failure
 
     def fail(self, reason: str, words: str) -> None:
@@ -43,12 +56,14 @@ class Made:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """What is the same for all objects of a batch. `due`: objects whose bundle is closed."""
+    """What is the same for all objects of a batch. `due`: objects whose bundle is closed.
+    `no_vault`: why nothing can be kept of who becomes whom."""
 
     table: RouteTable
     looping: Container[str]
     down: Down
     due: Mapping[str, tuple[DueMember, ...]]
+    no_vault: str | None = None
     gathered: dict[tuple[str, str], Gathered] = field(default_factory=dict)
     standing: dict[tuple[str, str, str], str | None] = field(default_factory=dict)
 
@@ -75,3 +90,25 @@ def _opens(between: str | None) -> int:
     now = time.time_ns() // 1_000_000
     opens = now if between is None else Windows.parse(between).opens(now)
     return 0 if opens == now else opens
+
+
+def recording_of(stored: StoredObject) -> Recording:
+    """What the Original Attributes Sequence says of us (PS3.3 C.12.1)."""
+    return Recording(
+        when=datetime.now(UTC),
+        system=stored.called_ae_title or IMPLEMENTATION_VERSION_NAME,
+        source=stored.calling_ae_title or "",
+    )
+
+
+def held(
+    stored: StoredObject, table: RouteTable, reason: str, detail: str | None = None
+) -> RoutingResult:
+    """Set aside for a person, and why."""
+    return RoutingResult(
+        object_id=stored.id,
+        state=ObjectState.HELD,
+        reason=reason,
+        rules_version=table.version,
+        detail=detail,
+    )

@@ -44,7 +44,13 @@ def rules_of(
     DocumentError. Not `fitting`: they may name destinations that the site does not have.
     """
     names = site.destination_names if fitting else None
-    return load_rules(folder or site.rules, destinations=names, keys=site.keys, texts=texts)
+    return load_rules(
+        folder or site.rules,
+        destinations=names,
+        keys=site.keys,
+        vault=site.vault is not None,
+        texts=texts,
+    )
 
 
 def watched(path: Path, site: Site, *tables: RouteTable | None) -> list[Path]:

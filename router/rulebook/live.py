@@ -10,6 +10,7 @@ LIVE = (
     "rules",
     "rules_shadow",
     "keys",
+    "vault",
     "on_no_match",
     "loops",
     "retention",

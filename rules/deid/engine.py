@@ -61,8 +61,9 @@ def deidentify(
     profile: Profile,
     apply: Callable[[Edit, Draft], None],
     told: Told | None = None,
-) -> None:
-    """Carry out the profile's edits with `apply`, then the table, then stamp the object.
+) -> int:
+    """Carry out the profile's edits with `apply`, then the table, then stamp the object. By how
+    many days its dates were moved.
 
     Refused for what the profile does not let pass, EditFailed for what cannot be done.
     """
@@ -78,6 +79,7 @@ def deidentify(
         spared.carry_out(edit, apply)
     _Pass(draft, plan, identity, vocabulary, spared, told).level(draft, None, Manner.TABLE)
     stamp(draft, plan.options)
+    return identity.days if Option.RETAIN_MODIFIED_DATES in plan.options else 0
 
 
 @lru_cache(maxsize=64)

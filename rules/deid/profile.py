@@ -65,6 +65,22 @@ def _danger(value: object) -> Danger:
 Options = Annotated[
     tuple[Annotated[Option, BeforeValidator(_option)], ...], BeforeValidator(several)
 ]
+
+
+class Vaulting(Section):
+    """What the site's vault keeps of who became whom. `names`: Patient's Name, too. `instances`:
+    a row for each object, besides those of patients, studies and series."""
+
+    names: bool = False
+    instances: bool = True
+
+
+def _vaulting(value: object) -> object:
+    """`true` for the usual, `false` for none."""
+    word = str(value).lower() if isinstance(value, bool | str) else ""
+    return {"true": {}, "false": None}.get(word, value)
+
+
 Verify: TypeAlias = Literal["all", "sample", "off"]
 Answer: TypeAlias = Literal["hold", "pass"]
 
@@ -75,7 +91,8 @@ class Profile(Section):
     `edits` are carried out first, on the original values; what they write, and what `keep` names,
     the table leaves alone. `within`: days that dates are moved back at most. `dangers`: what is
     done with what no table can make safe; all are held unless it says otherwise. `verify`: which
-    objects are looked through for what of the original is left in them.
+    objects are looked through for what of the original is left in them. `vault`: keep who became
+    whom, sealed, in the site's vault.
     """
 
     key: str = Field(min_length=1)
@@ -88,11 +105,16 @@ class Profile(Section):
         default_factory=dict
     )
     verify: Verify = "off"
+    vault: Annotated[Vaulting | None, BeforeValidator(_vaulting)] = None
     _secret: Key = PrivateAttr()
 
     @model_validator(mode="after")
     def _sound(self, info: ValidationInfo) -> Profile:
-        self._secret = resources_of(info).key(self.key)
+        resources = resources_of(info)
+        self._secret = resources.key(self.key)
+        if self.vault is not None and resources.vault is False:
+            message = "the site has no vault"
+            raise Mistake(message, at=("vault",), suggestion="vault: {keys: …} in the site's file")
         both = {Option.RETAIN_FULL_DATES, Option.RETAIN_MODIFIED_DATES}
         if both <= set(self.options):
             message = "dates are retained either in full or modified, not both"

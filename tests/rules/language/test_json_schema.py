@@ -92,6 +92,14 @@ def test_what_is_misspelt_is_marked(inside: str) -> None:
     assert complaints(ROUTE.format(inside))
 
 
+@pytest.mark.parametrize(
+    ("vault", "fine"),
+    [("true", True), ("{names: true, instances: false}", True), ("maybe", False), ("[]", False)],
+)
+def test_a_profile_has_a_vault_or_has_none(vault: str, fine: bool) -> None:
+    assert (complaints(f"profiles: {{a: {{key: k, vault: {vault}}}}}") == []) is fine
+
+
 def test_tests_are_checked_too() -> None:
     text = "tests: [{{name: a, given: {{{}: CT}}, expect: {{{}: x}}}}]"
     assert complaints(text.format("Modality", "send_to")) == []
