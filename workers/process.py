@@ -11,6 +11,7 @@ from router.broker import commitment_queue, egress_queues, routing_queues
 from router.conduct.commitment import unmeasure_commitment
 from router.conduct.gauges import unmeasure
 from router.config import Site
+from router.egress.drain import cut_off
 from router.egress.pool import Pool
 from router.ingress.guests import Guests
 from router.ledger import Ledger, LedgerError, leases
@@ -168,7 +169,7 @@ class Process:
             self._resign()
         finished = self._worker is None or self._worker.stop(DRAIN_SECONDS)
         if not finished:
-            log.warning("deliveries in hand were cut off; they are tried again later")
+            self._cut_off()
         self._pool.close()
         self.parts.copies.close()
         if self._endpoint is not None:
@@ -178,6 +179,14 @@ class Process:
         if self._lock is not None:
             self._lock.close()
         return finished
+
+    def _cut_off(self) -> None:
+        count = 0
+        try:
+            count = cut_off(self.parts.ledger, self.parts.name)
+        except LedgerError as error:
+            log.warning("not given back; the leases run out", reason=str(error))
+        log.warning("deliveries in hand were cut off; others take them", given_back=count)
 
     def _resign(self) -> None:
         try:

@@ -20,12 +20,12 @@ from router.egress.recorder import Recorder, Writing
 from router.egress.run import Run
 from router.egress.tenure import Tenure
 from router.egress.timing import Timing
-from router.ledger import LeasedDelivery, Ledger, deliveries, destinations
+from router.ledger import LeasedDelivery, Ledger, deliveries, destinations, leases
 from router.ledger.clock import read_clock
 from router.store import Store
 from router.transcoding.copies import Copies
 
-__all__ = ["DrainResult", "Timing", "drain"]
+__all__ = ["DrainResult", "Timing", "cut_off", "drain"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +58,7 @@ def drain(
     `worker` names the process in the history. Raises LedgerError: leases then run out.
     """
     # Leases are fenced by an owner that no other drain has.
-    owner = f"{worker[-48:]}/{secrets.token_hex(6)}"
+    owner = _owners(worker) + secrets.token_hex(6)
     tenure = Tenure(destination, ledger, owner, timing.chance)
     channel = _channel(destination, store, pool, copies)
     # A read first: most bells ring for what another drain has taken already, or for a
@@ -84,6 +84,18 @@ def drain(
     # Asked once the slot is free: a bell that rang in vain while we had it is not lost.
     left = not run.in_vain and _work(destination, ledger) is _Work.DELIVERIES
     return DrainResult(delivered=recorder.delivered, left_due=left)
+
+
+def cut_off(ledger: Ledger, worker: str) -> int:
+    """Give back what drains of this process hold that will not end before the process does, as
+    others do when they end; how many deliveries. Raises LedgerError: leases then run out."""
+    with ledger.write() as connection:
+        return leases.abandon(connection, _owners(worker))
+
+
+def _owners(worker: str) -> str:
+    """How the names of all drains of a process begin, and of no other process."""
+    return f"{worker[-48:]}/"
 
 
 class _Work(Enum):

@@ -1,6 +1,7 @@
-"""Leadership: a lease on a name, so that one of several processes acts."""
+"""Leadership: a lease on a name, so that one of several processes acts. And the end of leases that
+their owners cannot give back themselves."""
 
-from sqlalchemy import Connection, Integer, bindparam, or_, text, update
+from sqlalchemy import ColumnElement, Connection, Integer, bindparam, func, or_, text, update
 
 from router.ledger.models import DELIVERIES, DESTINATION_SLOTS, DESTINATIONS, LEADERS
 from router.ledger.models_commitment import COMMITMENT_ORDERS, COMMITMENT_REQUESTS
@@ -54,6 +55,32 @@ _ABANDONED = (
     .where(COMMITMENT_ORDERS.c.state.in_([constant("open"), constant("reporting")]))
     .values(next_attempt_at=NOW),
 )
+
+
+def _of_worker(owner: ColumnElement[str | None]) -> ColumnElement[bool]:
+    # Not LIKE: an underscore in a host's name would stand for any letter.
+    return func.substr(owner, 1, bindparam("length", type_=Integer)) == bindparam("owners")
+
+
+_CUT_OFF = (
+    update(DELIVERIES)
+    .where(LEASED, _of_worker(DELIVERIES.c.lease_owner))
+    .values(state="waiting", lease_owner=None, lease_until=NOTHING),
+    update(DESTINATION_SLOTS)
+    .where(_of_worker(DESTINATION_SLOTS.c.owner))
+    .values(owner=None, lease_until=NOTHING),
+    update(DESTINATIONS)
+    .where(_of_worker(DESTINATIONS.c.probe_owner))
+    .values(probe_owner=None, probe_until=NOTHING),
+)
+
+
+def abandon(conn: Connection, owners: str) -> int:
+    """End what all owners hold whose names begin like this: for a process that ends before they
+    do. How many deliveries wait again, no attempt charged."""
+    wanted = {"owners": owners, "length": len(owners)}
+    deliveries, *_ = [conn.execute(statement, wanted).rowcount for statement in _CUT_OFF]
+    return deliveries
 
 
 def abandon_all(conn: Connection) -> None:

@@ -179,6 +179,27 @@ def test_one_leads(ledger: Ledger):
         assert leases.lead(conn, "conductor", "a", HOUR_MS)
 
 
+def test_a_process_that_ends_before_its_drains_do_gives_back_what_they_hold(ledger, story):
+    """And what others hold stays theirs, however much alike their names are."""
+    story.owe("pacs", count=3)
+    story.owe("dead")
+    (one,), (two,) = story.lease("pacs", "node_a-7/1", 1), story.lease("pacs", "node_a-7/2", 1)
+    (other,) = story.lease("pacs", "nodeXa-7/3", 1)
+    with ledger.write() as conn:
+        assert destinations.take_slot(conn, "pacs", 2, "node_a-7/1", HOUR_MS) == 0
+        assert destinations.take_slot(conn, "pacs", 2, "nodeXa-7/3", HOUR_MS) == 1
+        destinations.mark_down(conn, "dead", "connect_failed", -1)
+        assert destinations.begin_probe(conn, "dead", "node_a-7/2", HOUR_MS)
+        assert leases.abandon(conn, "node_a-7/") == 2
+        assert leases.abandon(conn, "node_a-7/") == 0
+        assert destinations.take_slot(conn, "pacs", 2, "next", HOUR_MS) == 0
+        assert destinations.take_slot(conn, "pacs", 2, "next", HOUR_MS) is None
+        assert destinations.begin_probe(conn, "dead", "next", HOUR_MS)
+    assert {again.id for again in story.lease("pacs")} == {one.id, two.id}
+    assert [again.attempts for again in (one, two)] == [0, 0]
+    assert story.end([other], owner="nodeXa-7/3") == 1
+
+
 @pytest.mark.parametrize("texts", [{}, {"a.yaml": "routes: []\n", "b.yaml": "é\n"}])
 def test_rules_are_read_back_as_they_were(ledger: Ledger, texts):
     with ledger.write() as conn:
