@@ -106,16 +106,31 @@ def _ask_all(destination: Destination, settings: DestinationCommitment, asking: 
     with call(peer_of(destination), PUSH, TRANSFER_SYNTAXES, serve=reports) as association:
         reports.contexts.update(association.contexts)
         context = association.context_for(PUSH)
-        sent = 0
-        while _ask_once(destination, settings, asking, association, context):
-            sent += 1
-            if sent == MOST_REQUESTS or asking.stop():
-                return True
-        until = time.monotonic() + settings.listen
-        while reports.heard < sent and time.monotonic() < until:
-            if not association.listen(LISTEN_STEP):
+        for _ in range(MOST_REQUESTS):
+            uid = _ask_once(destination, settings, asking, association, context)
+            if uid is None:
+                return False
+            if asking.stop() or not _heard_out(association, settings, asking.ledger, uid):
                 break
-    return False
+    return True
+
+
+def _heard_out(
+    association: OutgoingAssociation, settings: DestinationCommitment, ledger: Ledger, uid: str
+) -> bool:
+    """Stay for the report, or until it came another way; False if the association has ended.
+
+    A peer that is about to report must not be asked for more meanwhile: it is allowed, but there
+    are archives that take the request for our answer.
+    """
+    until = time.monotonic() + settings.listen
+    while time.monotonic() < until:
+        with ledger.read() as connection:
+            if not commitments.is_open(connection, uid):
+                return True
+        if not association.listen(LISTEN_STEP):
+            return False
+    return True
 
 
 def _due(connection: Connection, name: str, settings: DestinationCommitment) -> bool:
@@ -130,16 +145,16 @@ def _ask_once(
     asking: Asking,
     association: OutgoingAssociation,
     context: NegotiatedContext | None,
-) -> bool:
-    """One request, if one is due: written, sent, its response recorded."""
+) -> str | None:
+    """One request, if one is due: written, sent, its response recorded; its transaction UID."""
     uid = f"2.25.{uuid.uuid4().int}"
     opened = _opened(destination, settings, asking, uid)
     if opened is None:
-        return False
+        return None
     request_id, asked = opened
     if context is None:
         _failed(destination, asking, request_id, "context_refused")
-        return True
+        return uid
     items = {one.sop_instance_uid: one.sop_class_uid for one in asked}
     response = association.action(
         context.context_id,
@@ -157,11 +172,11 @@ def _ask_once(
     )
     if response.status != 0:
         _failed(destination, asking, request_id, f"status_{response.status:04x}")
-        return True
+        return uid
     metrics.COMMITMENT_REQUESTS.labels(destination.name, "taken").inc()
     with asking.ledger.write() as connection:
         commitments.taken(connection, request_id, within_ms=int(settings.within * 1000))
-    return True
+    return uid
 
 
 def _opened(
@@ -198,13 +213,11 @@ class _Reports:
     def __init__(self, asking: Asking) -> None:
         self._asking = asking
         self.contexts: dict[int, NegotiatedContext] = {}
-        self.heard = 0
 
     def __call__(self, context_id: int, command: Command, data: bytes) -> Command:
         if not isinstance(command, NEventReportRq):
             raise UnexpectedRequest(type(command).__name__)
         syntax = self.contexts[context_id].transfer_syntax
-        self.heard += 1
         return answer_report(self._asking.ledger, command, data, syntax, self._asking.terms)
 
 

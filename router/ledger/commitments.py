@@ -262,6 +262,17 @@ def by_transaction(conn: Connection, transaction_uid: str) -> Request | None:
     return None if row is None else Request(**row)
 
 
+_IS_OPEN = select(func.count()).where(
+    COMMITMENT_REQUESTS.c.transaction_uid == bindparam("transaction_uid"),
+    COMMITMENT_REQUESTS.c.state == constant("open"),
+)
+
+
+def is_open(conn: Connection, transaction_uid: str) -> bool:
+    """Whether this request still waits for a report; nothing is locked by the question."""
+    return bool(conn.scalar(_IS_OPEN, {"transaction_uid": transaction_uid}))
+
+
 def expired(conn: Connection, *, limit: int) -> list[Request]:
     """Requests whose time to be answered has passed, the oldest first, locked."""
     return [Request(**row) for row in conn.execute(_EXPIRED, {"limit": limit}).mappings()]

@@ -170,11 +170,13 @@ def test_a_request_expires_unless_it_was_taken_and_then_later(story):
     with story.ledger.write() as conn:
         commitments.taken(conn, request, within_ms=-1)
         assert len(commitments.unanswered(conn, request)) == 1
+        assert commitments.is_open(conn, "2.25.1")
         commitments.close(conn, request, "answered")
         commitments.close(conn, request, "expired")  # it was answered: that stands
         closed = commitments.by_transaction(conn, "2.25.1")
         assert closed is not None
         assert closed.state == "answered"
+        assert not commitments.is_open(conn, "2.25.1")
     assert expired() == []
 
 

@@ -4,6 +4,7 @@ that archives were seen to have."""
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -89,6 +90,7 @@ class Talk:
             assert isinstance(event, CommandReceived), event
             if not isinstance(event.command, NActionRq):
                 break
+            self.archive.crossed += 1
             self.archive.deferred.append((event, _data_of(self.connection, event)))
         assert isinstance(event.command, NEventReportRsp)
         self.archive.statuses.append(event.command.status)
@@ -138,6 +140,11 @@ class Archive:
         self.asked: list[Transaction] = []
         self.statuses: list[int] = []
         self.heard: list[tuple[int, Transaction]] = []
+        self.heard_at: list[float] = []
+        self.promised: dict[str, float] = {}
+        """When it first said of a SOP instance that it keeps it."""
+        self.crossed = 0
+        """Requests that came where the answer to a report of ours should."""
         self.answer_with = 0
         self.before_answer: Callable[[], None] = lambda: None
         self.deferred: list[tuple[CommandReceived, bytes]] = []
@@ -173,19 +180,24 @@ class Archive:
             for one in list(chosen)
             if one in self.failing
         ]
+        for one in chosen:
+            self.promised.setdefault(one, time.monotonic())
         kind = event_type if isinstance(event_type, int) else 2 if failed else 1
         named = uid if isinstance(uid, str) else asked.uid
         return kind, encode_report(named, chosen.items(), failed, syntax)
 
-    def call_back(self, asked: Transaction, **changes: object) -> int:
-        peer = Peer(
+    def router_to_call(self) -> Peer:
+        """Where the archive reports when it calls."""
+        return Peer(
             host="127.0.0.1",
             port=self.call_back_port,
             called_ae_title="ROUTER",
             calling_ae_title="PACS",
             timeouts=DestinationTimeouts(),
         )
-        with call(peer, PUSH, TRANSFER_SYNTAXES, scp_role=True) as association:
+
+    def call_back(self, asked: Transaction, **changes: object) -> int:
+        with call(self.router_to_call(), PUSH, TRANSFER_SYNTAXES, scp_role=True) as association:
             context = association.context_for(PUSH)
             assert context is not None
             assert context.scp_role
@@ -243,6 +255,7 @@ class Archive:
                 self.asked.append(asked)
                 self.habit(Talk(self, connection, event.context_id, syntax, command, asked))
             case NEventReportRq():  # we are the modality
+                self.heard_at.append(time.monotonic())
                 self.heard.append((command.event_type_id, read_transaction(data, syntax)))
                 self.before_answer()
                 answer = NEventReportRsp(

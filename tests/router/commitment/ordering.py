@@ -16,9 +16,13 @@ from router.dicom.uids import (
 CT = "1.2.840.10008.5.1.4.1.1.2"
 
 
-def order(port: int, uids: Sequence[str]) -> str:
+def new_transaction() -> str:
+    return f"2.25.{uuid.uuid4().int}"
+
+
+def order(port: int, uids: Sequence[str], transaction: str | None = None) -> str:
     """Ask for these CT slices; the transaction UID."""
-    transaction = f"2.25.{uuid.uuid4().int}"
+    transaction = transaction or new_transaction()
     peer = Peer(
         host="127.0.0.1",
         port=port,

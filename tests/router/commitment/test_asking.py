@@ -163,6 +163,24 @@ def test_requests_are_as_large_as_the_site_says(around: Surroundings) -> None:
     assert around.states(ids) == ["committed"] * 5
 
 
+def test_a_peer_that_is_about_to_report_is_not_asked_for_more(around: Surroundings) -> None:
+    around.settings = around.settings.model_copy(update={"size": 2})
+    ids = around.deliver(5)
+    with Archive() as archive:
+        around.ask(archive.port)
+        assert archive.crossed == 0
+    assert around.states(ids) == ["committed"] * 5
+
+
+def test_a_peer_that_reports_another_way_is_not_waited_for(around: Surroundings) -> None:
+    around.settings = around.settings.model_copy(update={"size": 1, "listen": 60})
+    ids = around.deliver(2)
+    with Archive(habits.on_its_own_association, call_back_port=around.listener.port) as archive:
+        around.ask(archive.port)
+        assert len(archive.asked) == 2
+    assert around.states(ids) == ["committed"] * 2
+
+
 def test_an_instance_stands_in_a_request_once(around: Surroundings) -> None:
     (first,) = around.deliver()
     (second,) = around.story.receive(sop_instance_uid=around.uid(first))
