@@ -15,7 +15,7 @@ from typer.main import get_command
 COMMANDS = {
     "config": "Check a site's file, or write the JSON Schema of one.",
     "rules": "Check, test and explain rules; compare them, put them in force, roll them back.",
-    "deid": "Show what de-identification does to a file; check that nothing is left of it.",
+    "deid": "Show what de-identification does; check what is left; look up who was who.",
     "db": "Bring the ledger's schema up to date, or check that it is.",
     "queue": "What is owed to which destination, and since when; what to do about it.",
     "bundles": "Studies and series that routes wait for; close them by hand.",

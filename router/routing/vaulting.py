@@ -7,17 +7,20 @@ routes: nothing leaves under a profile with a vault that the vault does not know
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
 from router.config_vault import Vault
 from router.ledger import LedgerRefused, RoutingResult, vault
 from router.ledger.vault import Pair, SealedPair
-from router.vault.sealing import VaultKeys
 from rules.edits import Edited
 from rules.encoded import EncodedDataSet
 from rules.tags import AttributePath, parse_path
 from rules.verdict import Dispatch
+
+if TYPE_CHECKING:
+    from router.vault.sealing import VaultKeys
 
 Sealed = Mapping[Pair, SealedPair]
 
@@ -35,7 +38,7 @@ class Vaulting:
 
     def __init__(self, settings: Vault | None) -> None:
         self.settings = settings
-        self._keys = None if settings is None else VaultKeys(settings)
+        self._keys = None if settings is None else _keys(settings)
         self._known = False
 
     def refusal(self, connection: Connection) -> str | None:
@@ -73,6 +76,12 @@ class Vaulting:
     def kept(self, sealed: Sealed) -> None:
         """The transaction is committed, and the ledger knows our key."""
         self._known = self._known or bool(sealed)
+
+
+def _keys(settings: Vault) -> VaultKeys:
+    from router.vault.sealing import VaultKeys  # 6 MB that most sites never need
+
+    return VaultKeys(settings)
 
 
 def pairs_of(dispatch: Dispatch, original: EncodedDataSet, edited: Edited) -> list[Pair]:
