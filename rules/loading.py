@@ -36,7 +36,8 @@ ENDINGS = (".yaml", ".yml")
 
 
 def rule_files(folder: Path) -> list[Path]:
-    """The rule files of a folder in name order: *.yaml, *.yml; no tests, no hidden files."""
+    """The rule files of a folder in name order: *.yaml, *.yml; no tests, no hidden files.
+    DocumentError."""
     return [path for path in _yaml_files(folder) if not path.name.endswith(TEST_ENDINGS)]
 
 
@@ -140,11 +141,21 @@ def version_of(texts: Mapping[str, str]) -> str:
 
 
 def _yaml_files(folder: Path) -> list[Path]:
-    return sorted(
+    """DocumentError for a folder that cannot be read. A link that leads nowhere is among the files:
+    rules that are silently not in force would be the worst of mistakes."""
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        message = f"the folder cannot be read: {error.strerror}"
+        problem = Problem(file=str(folder), line=1, column=1, key="", message=message)
+        raise DocumentError([problem]) from None
+    return [
         path
-        for path in folder.iterdir()
-        if path.name.endswith(ENDINGS) and not path.name.startswith(".") and path.is_file()
-    )
+        for path in entries
+        if path.name.endswith(ENDINGS)
+        and not path.name.startswith(".")
+        and (path.is_file() or not path.exists())
+    ]
 
 
 def _read(

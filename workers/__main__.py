@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from router.cli import app
-from router.cli.options import ConfigOption, Exit, fail, open_site, site_path
+from router.cli.options import (
+    ConfigOption,
+    Exit,
+    fail,
+    ledger_words,
+    open_site,
+    site_path,
+    words_of,
+)
 from workers.signals import Signals
 
 if TYPE_CHECKING:
@@ -91,7 +99,7 @@ def _supervise(site: Site, path: Path, processes: int) -> None:
     try:
         raise typer.Exit(supervise(site, path, processes))
     except OSError as error:
-        fail(Exit.FAILED, f"cannot start: {error}")
+        fail(Exit.FAILED, f"cannot start: {words_of(error)}")
 
 
 @worker.command()
@@ -178,7 +186,7 @@ def _run(
     try:
         process.start()
     except OSError as error:
-        fail(Exit.FAILED, f"cannot start: {error}")
+        fail(Exit.FAILED, f"cannot start: {words_of(error)}")
     # What lives now lives until the end: the collector need not look at it again.
     gc.freeze()
     _greet(process)
@@ -208,8 +216,10 @@ def _build(
         return Process(site, path, roles, lanes=lanes, guests=guests)
     except (DocumentError, TlsFailed) as error:
         fail(Exit.USAGE, str(error))
-    except (LedgerError, OSError) as error:
-        fail(Exit.UNAVAILABLE, f"cannot start: {error}")
+    except LedgerError as error:
+        fail(Exit.UNAVAILABLE, f"cannot start: the ledger: {ledger_words(site, error)}")
+    except OSError as error:
+        fail(Exit.UNAVAILABLE, f"cannot start: {words_of(error)}")
 
 
 def _greet(process: Process) -> None:

@@ -14,6 +14,8 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import REGISTRY, CollectorRegistry, make_wsgi_app
 
+from router.net.listening import listening_failed
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -38,7 +40,12 @@ def serve(
 ) -> Endpoint:
     """Answer on `bind`:`port` (0: any free port) from a thread; OSError if it is taken."""
     pages = {"/live": _page(dead), "/ready": _page(unready), "/metrics": make_wsgi_app(registry)}
-    server = make_server(bind, port, _routed(pages), _Server, handler_class=_Silent)
+    try:
+        server = make_server(bind, port, _routed(pages), _Server, handler_class=_Silent)
+    except OSError as error:
+        failed = listening_failed(error, bind, port)
+        words = f"{failed.strerror} (metrics: --metrics-port or `metrics` choose another)"
+        raise OSError(failed.errno, words) from None
     thread = threading.Thread(target=server.serve_forever, name="health", daemon=True)
     thread.start()
     return Endpoint(port=server.server_port, close=lambda: _close(server, thread))

@@ -1,5 +1,7 @@
 """`dicom-router config`: check a site's file and its rules, and describe one to editors."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,6 +35,7 @@ def check(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     problems: tuple[Problem, ...] = ()
     try:
         site = load_site(path)
+        check_tls(path, site)
         check_rules(site)
     except DocumentError as error:
         problems = error.problems
@@ -76,6 +79,31 @@ def check_rules(site: "Site") -> None:
     rules_of(site)
     if site.rules_shadow is not None:
         rules_of(site, folder=site.rules_shadow)
+
+
+def check_tls(path: Path, site: "Site") -> None:
+    """Try every certificate and key, as the start would. DocumentError with all that do not fit."""
+    from router.net.errors import TlsFailed
+    from router.net.tls import destination_context, listener_context
+    from rules.documents import DocumentError, load_document
+
+    trials: list[tuple[tuple[str | int, ...], Callable[[], object]]] = []
+    for number, listener in enumerate(site.listeners):
+        if listener.tls is not None:
+            trial = partial(listener_context, listener.tls)
+            trials.append((("listeners", number, "tls"), trial))
+    for number, destination in enumerate(site.destinations):
+        if destination.dicom is not None and destination.dicom.tls is not None:
+            trial = partial(destination_context, destination.dicom.tls)
+            trials.append((("destinations", number, "dicom", "tls"), trial))
+    problems = []
+    for place, act in trials:
+        try:
+            act()
+        except TlsFailed as failed:
+            problems.append(load_document(path).problem(place, str(failed)))
+    if problems:
+        raise DocumentError(problems)
 
 
 def _say(

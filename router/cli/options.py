@@ -54,6 +54,14 @@ def fail(code: Exit, message: str) -> NoReturn:
     raise typer.Exit(code)
 
 
+def words_of(error: Exception) -> str:
+    """What an error says to a person; of the system's, which file and why, without its number."""
+    if not isinstance(error, OSError) or error.strerror is None:
+        return str(error)
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{error.strerror}"
+
+
 def site_path(config: Path | None) -> Path:
     """The site's file: as given, or the first of the usual names in this folder."""
     if config is not None:
@@ -93,7 +101,13 @@ def open_ledger(site: "Site") -> Iterator["Ledger"]:
         finally:
             ledger.dispose()
     except LedgerError as error:
-        fail(Exit.UNAVAILABLE, f"the ledger cannot be used: {error}")
+        fail(Exit.UNAVAILABLE, f"the ledger cannot be used: {ledger_words(site, error)}")
+
+
+def ledger_words(site: "Site", error: Exception) -> str:
+    """What went wrong, and with which file; a database's server is named by its own words."""
+    name = site.ledger.removeprefix("sqlite:///")
+    return str(error) if name == site.ledger else f"{name}: {error}"
 
 
 def refuse_missing_ledger(site: "Site") -> None:

@@ -129,7 +129,7 @@ def _serve(
     try:
         acceptor.start()
     except OSError as error:
-        fail(Exit.FAILED, f"cannot listen on {bind} port {port}: {error.strerror or error}")
+        fail(Exit.FAILED, f"cannot listen: {error.strerror}")
     typer.echo(f"listening on {bind} port {acceptor.port}", err=True)
     with _stopped_by_signals() as stopped:
         shown = next_look = 0.0

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import ssl
 import time
 from collections.abc import Mapping, Sequence
 
 from router.broker import Broker
-from router.config import Listener, ListenerTls, Site, Source
+from router.config import Listener, Site, Source
 from router.dicom.limits import Timers
 from router.ingress.guests import Guests
 from router.ingress.intake import Intake
@@ -19,7 +18,7 @@ from router.logs import get_logger
 from router.net.acceptor import Acceptor
 from router.net.connection import Patience
 from router.net.services import Service
-from router.net.tls import server_context
+from router.net.tls import listener_context
 from router.store import Spool, Store
 
 INTAKE_SECONDS = 10.0
@@ -97,8 +96,11 @@ class Ingress:
 
     def start(self) -> None:
         """Take in what an earlier run left, and listen. OSError if a port is taken."""
-        for acceptor in self.acceptors.values():
-            acceptor.start()
+        for name, acceptor in self.acceptors.items():
+            try:
+                acceptor.start()
+            except OSError as error:
+                raise OSError(error.errno, f"listener {name}: {error.strerror}") from None
         self._intake.start()
 
     def stop(self, drain_seconds: float) -> None:
@@ -130,22 +132,11 @@ def _acceptor(listener: Listener, scp: StorageScp, *, reuse_port: bool) -> Accep
         host=listener.bind,
         port=listener.port,
         serve=scp.serve,
-        tls=None if listener.tls is None else _tls(listener.tls),
+        tls=None if listener.tls is None else listener_context(listener.tls),
         timers=Timers(artim=timeouts.artim),
         patience=Patience(idle=timeouts.idle, network=timeouts.network),
         reuse_port=reuse_port,
         name=listener.name,
-    )
-
-
-def _tls(tls: ListenerTls) -> ssl.SSLContext:
-    return server_context(
-        cert=tls.cert,
-        key=tls.key,
-        key_password=tls.key_password,
-        ca=tls.ca,
-        client=tls.client,
-        min_version=tls.min_version,
     )
 
 

@@ -19,6 +19,7 @@ from router.dicom.association import Association
 from router.dicom.limits import Limits, Timers
 from router.net.connection import Connection, Patience
 from router.net.errors import TimedOut, TlsFailed, tls_failed
+from router.net.listening import listening_failed
 from router.net.peer import Peer, peer_of
 from router.net.tls import subject_of
 from router.net.wire import TlsWire, Wire
@@ -86,8 +87,11 @@ class Acceptor:
         return self._threads
 
     def start(self) -> None:
-        """Listen; OSError when the address cannot be had."""
-        self._listening = _listen(self._address, self._backlog, reuse_port=self._reuse_port)
+        """Listen; OSError when the address cannot be had, in words that name it."""
+        try:
+            self._listening = _listen(self._address, self._backlog, reuse_port=self._reuse_port)
+        except OSError as error:
+            raise listening_failed(error, *self._address) from None
         heard, self._wake = socket.socketpair()
         self._thread = threading.Thread(
             target=self._accept_until_woken, args=(heard,), name=f"{self.name}-accept", daemon=True

@@ -10,6 +10,7 @@ from router.net.errors import TlsFailed
 
 if TYPE_CHECKING:
     # Whoever connects without a site need not load the models of its settings.
+    from router.config import ListenerTls
     from router.config_destinations import DestinationTls
 
 ClientCertificate = Literal["require", "request", "none"]
@@ -62,6 +63,18 @@ def client_context(
     if cert is not None:
         _load_own(context, cert, key, key_password)
     return context
+
+
+def listener_context(tls: "ListenerTls") -> ssl.SSLContext:
+    """A server's context as a listener's settings say; TlsFailed like `server_context`."""
+    return server_context(
+        cert=tls.cert,
+        key=tls.key,
+        key_password=tls.key_password,
+        ca=tls.ca,
+        client=tls.client,
+        min_version=tls.min_version,
+    )
 
 
 def destination_context(tls: "DestinationTls") -> ssl.SSLContext:
@@ -117,8 +130,18 @@ def _load_ca(context: ssl.SSLContext, ca: Path) -> None:
 
 def _unusable(what: str, files: Iterable[Path], error: OSError) -> TlsFailed:
     names = " and ".join(sorted({str(file) for file in files}))
-    why = error.reason if isinstance(error, ssl.SSLError) and error.reason else error.strerror
-    return TlsFailed(f"{what} in {names} cannot be used: {why}", reason="tls_settings")
+    return TlsFailed(f"{what} in {names} cannot be used: {_why(error)}", reason="tls_settings")
+
+
+def _why(error: OSError) -> str:
+    said = error.strerror or ""
+    if not isinstance(error, ssl.SSLError):
+        return said
+    if "KEY_VALUES_MISMATCH" in (error.reason or ""):
+        return "the key is not that of the certificate"
+    if "PEM" in said or (error.reason or "") in _NOT_PEM:
+        return "not PEM, not what belongs there, or the pass phrase is wrong"
+    return error.reason or said
 
 
 def _escaped(value: str) -> str:
@@ -130,6 +153,7 @@ def _escaped(value: str) -> str:
     return text
 
 
+_NOT_PEM = ("NO_START_LINE", "NO_CERTIFICATE_OR_CRL_FOUND", "BAD_DECRYPT", "BAD_PASSWORD_READ")
 _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 _VERIFY = {"require": ssl.CERT_REQUIRED, "request": ssl.CERT_OPTIONAL}
 _SHORT = {

@@ -68,5 +68,5 @@ def test_another_path_is_not_there(endpoint: Endpoint) -> None:
 
 
 def test_a_port_that_is_taken_is_an_error(endpoint: Endpoint) -> None:
-    with pytest.raises(OSError, match="in use"):
+    with pytest.raises(OSError, match=f"port {endpoint.port} .* in use.*--metrics-port"):
         serve("127.0.0.1", endpoint.port, dead=list, unready=list)

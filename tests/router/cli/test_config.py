@@ -54,6 +54,43 @@ def test_a_mistake_in_a_shadow(call: Any, site_file: Path):
     assert f"{folder / '10.yaml'}:1:" in said.err
 
 
+def test_a_certificate_that_is_none(call: Any, site_file: Path):
+    """As the start would find, which is too late."""
+    (site_file.parent / "a.pem").write_text("-----BEGIN RUBBISH-----\n", encoding="utf-8")
+    tls = "{cert: a.pem, key: a.pem}"
+    listeners = f"listeners: [{{name: main, ae_title: ROUTER, tls: {tls}}}]\n"
+    site_file.write_text(
+        f"{listeners}destinations: [{{name: pacs, dicom: {{ae_title: P, host: p, tls: {tls}}}}}]\n",
+        encoding="utf-8",
+    )
+    said = call("config", "check", "-c", site_file)
+    assert said.code == 2
+    assert f"{site_file}:1:" in said.err
+    assert "listeners[0].tls: certificate and key in " in said.err
+    assert "destinations[0].dicom.tls: certificate and key in " in said.err
+    assert "not PEM" in said.err
+
+
+def test_a_folder_of_rules_that_cannot_be_read(call: Any, site_file: Path):
+    """A loop of links is no folder even for root."""
+    rules = site_file.parent / "rules"
+    for path in rules.iterdir():
+        path.unlink()
+    rules.rmdir()
+    rules.symlink_to(rules)
+    said = call("config", "check", "-c", site_file)
+    assert said.code == 2
+    assert f"{rules}:1:1: " in said.err
+
+
+def test_a_rule_file_that_is_a_link_to_nowhere(call: Any, site_file: Path):
+    lost = site_file.parent / "rules" / "20-lost.yaml"
+    lost.symlink_to(site_file.parent / "gone.yaml")
+    said = call("config", "check", "-c", site_file)
+    assert said.code == 2
+    assert f"{lost}:1:1: the file cannot be read: No such file" in said.err
+
+
 def test_a_site_is_found_in_the_folder(call: Any, site_file: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(site_file.parent)
     assert call("config", "check").code == 0

@@ -60,8 +60,17 @@ def test_an_ipv4_peer_of_an_ipv6_listener_is_named_as_ipv4(shelf: Shelf):
 
 def test_a_port_that_is_taken_is_an_error(listen: Listen):
     taken = listen().port
-    with pytest.raises(OSError, match="in use"):
+    with pytest.raises(OSError, match=f"port {taken} of 127.0.0.1 is in use"):
         Acceptor(host="127.0.0.1", port=taken, serve=lambda _: None).start()
+
+
+@pytest.mark.parametrize(
+    ("host", "words"),
+    [("192.0.2.1", "no address 192.0.2.1"), ("nowhere.invalid", "nowhere.invalid is no address")],
+)
+def test_an_address_of_another_machine_is_an_error(host: str, words: str):
+    with pytest.raises(OSError, match=words):
+        Acceptor(host=host, port=0, serve=lambda _: None).start()
 
 
 def test_stop_refuses_the_new_and_keeps_the_old(listen: Listen):
