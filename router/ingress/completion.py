@@ -2,8 +2,9 @@
 
 A received object is written once, in place, without a rename. What tells a whole file from one
 that a crash cut short is the mark in its preamble (128 bytes that PS3.10 7.1 leaves to the
-application), written last: where the data set starts, how long it is and its XXH3 checksum.
-Files that leave the router get a fresh preamble.
+application), written with the last bytes or after them: where the data set starts, how long it is
+and its XXH3 checksum, which is compared before a file that a restart finds is believed. Files that
+leave the router get a fresh preamble.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from router.ingress.answers import Answer
 from router.ingress.completion import PREAMBLE_LENGTH, Completion, encode_mark
 from router.ingress.head_check import HeadCheck
 from router.ledger import ReceivedObject
-from router.store import Spool
+from router.store import Bytes, Spool
 
 _BLANK_PREAMBLE = bytes(PREAMBLE_LENGTH)
 
@@ -69,6 +69,7 @@ class Reception:
             sop_instance_uid=sop_instance_uid,
         )
         self.size = 0
+        self._marked = False
         self.object_id, self._writer = spool.begin()
         self._head: bytes | None = self._encode_head()
         self._data_set_offset = len(self._head)
@@ -100,38 +101,48 @@ class Reception:
         """A refusal if the first bytes contradict the command that announced them."""
         return self._head_check.look(fragments, last=last)
 
-    def write(self, fragments: Sequence[memoryview]) -> None:
-        """Append data-set bytes. OSError when the disk does not take them."""
+    def write(self, fragments: Sequence[memoryview], *, last: bool = False) -> None:
+        """Append data-set bytes, `last` ones or not. OSError when the disk does not take them."""
         for fragment in fragments:
             self._digest.update(fragment)
             self.size += len(fragment)
-        if self._head is not None:
-            self._writer.writev([self._head, *fragments])
-            self._head = None
-        else:
+        head, self._head = self._head, None
+        if head is None:
             self._writer.writev(fragments)
+            return
+        pieces: list[Bytes] = [head, *fragments]
+        if last:
+            # All at once: the mark promises the bytes by their checksum, not by its own time.
+            mark = self._mark()
+            pieces[:1] = [mark, head[len(mark) :]]
+            self._marked = True
+        self._writer.writev(pieces)
+        if self._spool.heads is not None:
+            self._spool.heads.keep(self.object_id, pieces, whole=last)
+
+    def _mark(self) -> bytes:
+        return encode_mark(
+            Completion(
+                data_set_offset=self._data_set_offset,
+                data_set_length=self.size,
+                checksum=self._digest.digest(),
+            )
+        )
 
     def finish(self, *, sync: bool) -> ReceivedObject:
         """Mark the file as whole and flush it; with `sync` false it may die with the machine."""
         if self._head is not None:
-            self.write(())
-        checksum = self._digest.digest()
-        mark = encode_mark(
-            Completion(
-                data_set_offset=self._data_set_offset,
-                data_set_length=self.size,
-                checksum=checksum,
-            )
-        )
-        self._writer.write_at(0, mark)
+            self.write((), last=True)
+        if not self._marked:
+            self._writer.write_at(0, self._mark())
         written = time.monotonic()
         self._writer.commit(sync=sync)
         durable = time.monotonic()
         metrics.RECEIVE_SECONDS.observe(written - self._started)
         metrics.DURABLE_SECONDS.observe(durable - written)
-        return self._received(checksum)
+        return self._received()
 
-    def _received(self, checksum: bytes) -> ReceivedObject:
+    def _received(self) -> ReceivedObject:
         provenance = self._provenance
         return ReceivedObject(
             id=self.object_id,
@@ -147,10 +158,11 @@ class Reception:
             transfer_syntax_uid=self._transfer_syntax_uid,
             size=self.size,
             data_set_offset=self._data_set_offset,
-            checksum=checksum.hex(),
+            checksum=self._digest.hexdigest(),
         )
 
     def discard(self) -> None:
         """Remove what was written: the object was never acknowledged."""
         self._writer.abort()
         self._spool.settled([self.object_id])
+        self._spool.head_of(self.object_id)

@@ -169,7 +169,7 @@ class Storing:
         if mismatch is not None:
             return mismatch
         try:
-            reception.write(fragments)
+            reception.write(fragments, last=last)
         except OSError as error:
             return _disk_trouble(error)
         return None

@@ -30,18 +30,20 @@ class Wire:
         self._socket = sock
         self._poll = select.poll()
         self._guard = threading.Lock()
+        self._drained = True  # the last read took all there was
 
     def receive_into(self, view: memoryview, timeout: float | None) -> int:
         """Read what there is, waiting up to `timeout` seconds for the first byte; 0: the end."""
         while True:
+            if self._drained:
+                acknowledge_at_once(self._socket)
+                self._wait(select.POLLIN, timeout)
             try:
                 count = self._socket.recv_into(view)
             except BlockingIOError:
-                acknowledge_at_once(self._socket)
-                self._wait(select.POLLIN, timeout)
+                self._drained = True
                 continue
-            if count < len(view):
-                acknowledge_at_once(self._socket)
+            self._drained = count < len(view)
             return count
 
     def send(

@@ -250,7 +250,8 @@ class Routing:
     def _route_by_header(self, stored: StoredObject, scene: Scene) -> RoutingResult:
         table = scene.table
         try:
-            with open_header(self._spool.store, stored) as header:
+            head = self._spool.head_of(stored.id)
+            with open_header(self._spool.store, stored, head) as header:
                 return self._decide(stored, scene, header)
         except MalformedDataSet as error:
             log.warning("object held: malformed", object_id=stored.id, offset=error.offset)
@@ -260,7 +261,7 @@ class Routing:
             return held(stored, table, "file_missing")
 
     def _decide(self, stored: StoredObject, scene: Scene, header: Header) -> RoutingResult:
-        known_as = identifiers(header.data_set)
+        known_as = identifiers(header.attributes)
         unrouted = self._unrouted(stored, scene.table, known_as)
         made = Made()
         try:

@@ -7,12 +7,17 @@ folder stays small and the oldest are found first.
 import os
 import threading
 import time
+from random import Random
 
 BUCKET_DIGITS = 8
 
 _HEX = frozenset("0123456789abcdef")
 _lock = threading.Lock()
 _last = 0
+_chance = Random()
+"""An id is no secret; it is asked for with each object, and the system's own random numbers would
+cost a call of the system. A forked process must not go on with its parent's."""
+os.register_at_fork(after_in_child=_chance.seed)
 
 
 def new_object_id() -> str:
@@ -23,7 +28,7 @@ def new_object_id() -> str:
     ticks = (now // 1_000_000) << 12 | (now % 1_000_000) * 4096 // 1_000_000
     with _lock:
         _last = ticks = max(ticks, _last + 1)
-    variant = 0x8000_0000_0000_0000 | int.from_bytes(os.urandom(8)) >> 2
+    variant = 0x8000_0000_0000_0000 | _chance.getrandbits(62)
     return f"{ticks >> 12:012x}7{ticks & 0xFFF:03x}{variant:016x}"
 
 

@@ -65,7 +65,8 @@ def open_spool(site: Site, written: Spool) -> Spool:
         folder = site.spool_path / str(number)
         with contextlib.suppress(BlockingIOError):
             lock = _locked(folder)
-            spool = Spool(DirectoryStore(folder, keep_newest=True), node=_node(folder))
+            kept = DirectoryStore(folder, keep_newest=True)
+            spool = Spool(kept, node=_node(folder), heads=written.heads)
             spool.lock = lock
             return spool
     raise SpoolTaken(errno.EBUSY, f"all spools in {site.spool_path} are taken")

@@ -59,7 +59,9 @@ class House:
         self.broker = Bells()
         self.intake = Intake(ledger=self.ledger, broker=self.broker, spool=self.spool, node="test")
 
-    def receive(self, data: bytes = b"data set", *, finish: bool = True) -> ReceivedObject | None:
+    def receive(
+        self, data: bytes = b"data set", *, finish: bool = True, at_once: bool = False
+    ) -> ReceivedObject | None:
         reception = Reception(
             self.spool,
             PROVENANCE,
@@ -67,7 +69,7 @@ class House:
             sop_instance_uid=f"2.25.{time.time_ns()}",
             transfer_syntax_uid=EXPLICIT,
         )
-        reception.write([memoryview(data)])
+        reception.write([memoryview(data)], last=at_once)
         return reception.finish(sync=True) if finish else None
 
     def known(self) -> set[str]:
@@ -108,8 +110,10 @@ def test_what_is_submitted_is_recorded_and_rung_for(house: House) -> None:
     assert house.known() == house.broker.objects() == {one.id for one in came}
 
 
-def test_what_a_crash_left_in_the_spool_is_taken_in_as_it_was(house: House) -> None:
-    left = received(house, b"x" * 100_000)
+@pytest.mark.parametrize("at_once", [False, True], ids=["piece by piece", "at once"])
+def test_what_a_crash_left_in_the_spool_is_taken_in_as_it_was(house: House, at_once: bool) -> None:
+    left = house.receive(b"x" * 100_000, at_once=at_once)
+    assert left is not None
     house.restart()
     house.intake.start()
     wait_until(lambda: house.broker.objects() == {left.id})
@@ -132,8 +136,10 @@ def test_a_half_written_file_is_removed_and_nothing_else(house: House) -> None:
     assert [object_id for b in store.buckets() for object_id in store.ids_in(b)] == [whole.id]
 
 
-def test_a_file_cut_short_after_its_mark_is_no_object(house: House) -> None:
-    cut = received(house, b"y" * 50_000)
+@pytest.mark.parametrize("at_once", [False, True], ids=["piece by piece", "at once"])
+def test_a_file_cut_short_after_its_mark_is_no_object(house: House, at_once: bool) -> None:
+    cut = house.receive(b"y" * 50_000, at_once=at_once)
+    assert cut is not None
     path = house.folder / "store" / cut.id[:8] / f"{cut.id}.dcm"
     path.write_bytes(path.read_bytes()[:-1])
     house.restart()

@@ -16,7 +16,7 @@ from router.ingress.reception import Provenance, Reception
 from router.ledger import Ledger, ObjectState, objects
 from router.ledger.queries import trace
 from router.routing.batch import NO_ROUTE, Policy, Routing
-from router.store import DirectoryStore, Spool
+from router.store import DirectoryStore, Heads, Spool
 from rules.loading import rules_of_texts
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -70,7 +70,7 @@ class House:
             sop_instance_uid=uid,
             transfer_syntax_uid=EXPLICIT,
         )
-        reception.write([memoryview(slice_of(uid) if data is None else data)])
+        reception.write([memoryview(slice_of(uid) if data is None else data)], last=True)
         received = reception.finish(sync=False)
         with self.ledger.write() as connection:
             objects.insert_received(connection, [received])
@@ -268,3 +268,11 @@ def test_a_full_disk_leaves_the_object_for_the_sweep(
         assert routing.route([object_id]) == frozenset()
     assert house.object(object_id).state is ObjectState.RECEIVED
     assert routing.route([object_id]) == {"a"}
+
+
+def test_what_has_just_been_received_is_not_read_again(house: House) -> None:
+    house.spool.heads = Heads()
+    object_id = house.receive()
+    house.store.delete([object_id])
+    house.routing(ALL_TO_PACS).route([object_id])
+    assert house.object(object_id).state is ObjectState.ROUTED

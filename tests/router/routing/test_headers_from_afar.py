@@ -121,7 +121,7 @@ def test_the_facts_are_those_of_the_file_and_cost_little(
     with open_header(bucket, stored_object(object_id, data, syntax)) as header:
         verdict = match(RULES, header.facts)
         assert [dispatch.route for dispatch in verdict.dispatches] == ["all"]
-        assert identifiers(header.data_set).patient_id == "0815"
+        assert identifiers(header.attributes).patient_id == "0815"
     gets = [one for one in s3_proxy.requests if one.startswith("GET")]
     assert len(gets) == requests, gets
 
@@ -159,5 +159,5 @@ def test_nonsense_is_malformed_from_afar_too(bucket: S3Store):
     for store in (near, bucket):
         put(store, object_id, data)
         with open_header(store, stored_object(object_id, data, EXPLICIT)) as header:
-            seen.append(identifiers(header.data_set))
+            seen.append(identifiers(header.attributes))
     assert seen[0] == seen[1]
