@@ -12,10 +12,12 @@ COPY alembic ./alembic
 COPY rules ./rules
 COPY router ./router
 COPY workers ./workers
+# Other extras: `docker build --build-arg EXTRAS=postgresql,ocr .` can find text in pictures, and is 300 MB larger.
+ARG EXTRAS=postgresql
 # A wheel, installed as any other: nothing in the image knows that there was a repository.
 RUN pip wheel --no-deps --wheel-dir /wheels . \
  && wheel=$(ls /wheels/dicom_router-*.whl) \
- && /opt/dicom-router/bin/pip install "${wheel}[postgresql]" \
+ && /opt/dicom-router/bin/pip install "${wheel}[${EXTRAS}]" \
  && /opt/dicom-router/bin/pip uninstall --yes pip
 
 FROM python:3.11-slim-bookworm

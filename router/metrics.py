@@ -225,6 +225,16 @@ TRANSCODE_SECONDS = Histogram(
     "Changing the pixels of an object, all its frames.",
     buckets=SHORT,
 )
+TEXT_SEARCHES = Counter(
+    "dicom_router_text_searches_total",
+    "De-identified objects whose pictures were searched for text, by what came of it.",
+    ["outcome"],
+)
+TEXT_SEARCH_SECONDS = Histogram(
+    "dicom_router_text_search_seconds",
+    "Searching the pictures of one object for text.",
+    buckets=SHORT,
+)
 CODEC_PROCESSES_LOST = Counter(
     "dicom_router_codec_processes_lost_total",
     "Codec processes that a frame broke, by how.",

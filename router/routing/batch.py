@@ -40,7 +40,7 @@ from router.routing.vaulting import Vaulting, pairs_of
 from router.routing.verifying import derive_verified
 from router.store import Spool, StoreUnavailable
 from router.transcoding.transcoder import Transcoder
-from rules.deid.engine import Refused
+from rules.deid.engine import Dropped, Refused
 from rules.edits import EditFailed, apply_edits
 from rules.encoded import MalformedDataSet
 from rules.routes import RouteTable, match
@@ -266,7 +266,7 @@ class Routing:
         made = Made()
         try:
             if not self._make(stored, scene, header, known_as, made):
-                return unrouted
+                return made.otherwise(unrouted)
         except BaseException:
             self._unmake(item.id for item in made.derived.values())
             raise
@@ -282,7 +282,7 @@ class Routing:
             detail=made.detail,
             joins=tuple(made.joins),
             pairs=tuple(made.pairs),
-            otherwise=unrouted,
+            otherwise=made.otherwise(unrouted),
         )
 
     def _make(
@@ -330,6 +330,9 @@ class Routing:
         made.claimed.update(names)
         try:
             payload_id = self._payload(stored, header, dispatch, made, scene)
+        except Dropped as error:
+            made.dropped.append(f"{dispatch.route}: discarded: {error}")
+            return
         except (EditFailed, MalformedDataSet) as error:
             log.warning("edit failed", object_id=stored.id, route=dispatch.route)
             reason = "refused" if isinstance(error, Refused) else "edit_failed"

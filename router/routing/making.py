@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Container, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from router.dicom.uids import IMPLEMENTATION_VERSION_NAME
@@ -34,6 +34,7 @@ class Made:
     deliveries: list[NewDelivery] = field(default_factory=list)
     joins: list[Join] = field(default_factory=list)  # bundles that it is a member of now
     failures: list[str] = field(default_factory=list)
+    dropped: list[str] = field(default_factory=list)  # what profiles say is sent to nobody
     choices: list[str] = field(default_factory=list)  # what groups chose, what is waited for
     claimed: set[str] = field(default_factory=set)  # destinations that a route has decided on
     pairs: list[Pair] = field(default_factory=list)  # who became whom, for the vault
@@ -51,7 +52,20 @@ class Made:
     @property
     def detail(self) -> str | None:
         """What is to be known of the decision, in words."""
-        return "; ".join((*self.failures, *self.choices)) or None
+        return "; ".join((*self.failures, *self.dropped, *self.choices)) or None
+
+    def otherwise(self, unrouted: RoutingResult) -> RoutingResult:
+        """What becomes of the object if nobody gets it: what a profile says to drop does not go
+        where objects of no route go."""
+        if not self.dropped:
+            return unrouted
+        return replace(
+            unrouted,
+            state=ObjectState.DISCARDED,
+            reason="refused",
+            deliveries=(),
+            detail="; ".join(self.dropped),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,14 +1,20 @@
-"""De-identified objects are looked through before they may leave, where their profile says so."""
+"""De-identified objects are looked through before they may leave, where their profile says so.
+
+Their bytes for what the original says, their pictures for text.
+"""
 
 from __future__ import annotations
 
 import mmap
 import zlib
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from router.ledger import DerivedObject
 from router.routing.derive import derive
 from router.store import Spool
+from router.transcoding.errors import CannotTranscode
+from router.transcoding.looking import find_text
 from router.transcoding.transcoder import Transcoder
 from rules.deid.engine import Refused
 from rules.deid.profile import Profile
@@ -29,12 +35,16 @@ def derive_verified(
     profile: Profile | None,
 ) -> DerivedObject:
     """Put the edited object into the store, and take it out again if something of the original is
-    found in its bytes: Refused, which names attributes and no values. Else as `derive`."""
+    found in its bytes, or text in its pictures: Refused, which names attributes and no values.
+    Else as `derive`."""
     derived = derive(spool, transcoder, original, edited)
-    if profile is None or not _is_checked(profile, derived.sop_instance_uid):
+    if profile is None:
         return derived
     try:
-        _verify(spool, original, derived, profile)
+        if _is_checked(profile, derived.sop_instance_uid):
+            _verify(spool, original, derived, profile)
+        if profile.detect_text != "off":
+            _look(spool, transcoder, derived, every_frame=profile.detect_text == "every frame")
     except BaseException:
         spool.store.delete([derived.id])
         spool.settled([derived.id])
@@ -51,16 +61,34 @@ def _is_checked(profile: Profile, sop_instance_uid: str) -> bool:
 def _verify(
     spool: Spool, original: EncodedDataSet, derived: DerivedObject, profile: Profile
 ) -> None:
-    with spool.store.open(derived.id) as file:
-        content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        result = EncodedDataSet.read(
-            content, derived.transfer_syntax_uid, offset=derived.data_set_offset
-        )
-        try:
-            found = findings(original, result, options=profile.options, keep=profile.keep)
-        finally:
-            with suppress(BufferError):
-                content.close()
+    with _opened(spool, derived) as result:
+        found = findings(original, result, options=profile.options, keep=profile.keep)
     if found:
         told = "; ".join(list(dict.fromkeys(map(str, found)))[:_TOLD])
         raise Refused(f"the check found {told}")
+
+
+def _look(
+    spool: Spool, transcoder: Transcoder, derived: DerivedObject, *, every_frame: bool
+) -> None:
+    """Pictures as they would leave: what is black already is not found."""
+    with _opened(spool, derived) as result:
+        try:
+            found = find_text(transcoder.processes, result, every_frame=every_frame)
+        except CannotTranscode as error:
+            raise Refused(f"its pictures cannot be searched for text: {error}") from None
+    if found is not None:
+        raise Refused(f"there is text in its picture, frame {found.frame}")
+
+
+@contextmanager
+def _opened(spool: Spool, derived: DerivedObject) -> Iterator[EncodedDataSet]:
+    with spool.store.open(derived.id) as file:
+        content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        try:
+            yield EncodedDataSet.read(
+                content, derived.transfer_syntax_uid, offset=derived.data_set_offset
+            )
+        finally:
+            with suppress(BufferError):
+                content.close()

@@ -18,7 +18,16 @@ import numpy as np
 from router.transcoding.decoding import Samples, decode
 from router.transcoding.encoding import encode
 from router.transcoding.errors import CannotTranscode, CodecFailed
-from router.transcoding.work import OUT_OF_MEMORY, Done, Work, receive, send, work_of
+from router.transcoding.work import (
+    OUT_OF_MEMORY,
+    Done,
+    Look,
+    Work,
+    look_of,
+    receive,
+    send,
+    work_of,
+)
 from rules.blackening import black, unused_below
 from rules.pictures import Picture
 from rules.transfer_syntaxes import KNOWN
@@ -40,6 +49,13 @@ def carry_out(work: Work, frame: bytes) -> Done:
     return Done(data=data, photometric=named, lossy=lossy)
 
 
+def _texts(look: Look, frame: bytes) -> int:
+    from router.transcoding.text import texts_in  # the libraries of an extra, and slow to import
+
+    samples, photometric, _ = decode(frame, look.source, look.picture)
+    return texts_in(samples, photometric, look.picture, look.light)
+
+
 def main() -> None:
     """Serve until the pipe ends. Arguments: bytes of memory, seconds for one frame."""
     memory, seconds = int(sys.argv[1]), float(sys.argv[2])
@@ -56,6 +72,9 @@ def main() -> None:
 
 def _answer(answers: BinaryIO, words: dict[str, object], frame: bytes) -> None:
     try:
+        if "look" in words:
+            send(answers, {"texts": _texts(look_of(words), frame)})
+            return
         done = carry_out(work_of(words), frame)
     except CannotTranscode as error:
         send(answers, {"failed": str(error)})
@@ -78,8 +97,8 @@ def _cleared(samples: Samples, picture: Picture) -> Samples:
     below = unused_below(picture)
     above = picture.bits_allocated - picture.high_bit - 1
     plain = samples.view(samples.dtype.str.replace("i", "u"))
-    top = ((plain >> below) << (below + above)).view(samples.dtype)
-    return top >> above
+    top: Samples = ((plain >> below) << (below + above)).view(samples.dtype)
+    return np.right_shift(top, above)
 
 
 def _limit(memory: int) -> None:

@@ -16,13 +16,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeAlias, TypeVar
 
 from router import metrics
 from router.config import Codecs
 from router.logs import get_logger
 from router.transcoding.errors import CannotTranscode, CodecFailed, NoCodecs
-from router.transcoding.work import HEAD, LONGEST_WORDS, OUT_OF_MEMORY, Done, Work
+from router.transcoding.work import HEAD, LONGEST_WORDS, OUT_OF_MEMORY, Done, Look, Work
 
 START_SECONDS: Final = 60.0
 """A process imports its codecs in half a second; on a busy machine in several."""
@@ -31,6 +31,9 @@ GRACE_SECONDS: Final = 5.0
 MOST_FRAMES: Final = 20_000
 """Frames after which a process is replaced: what its libraries leak then goes with it."""
 PIPE_BYTES: Final = 1 << 20
+
+T = TypeVar("T")
+_Reader: TypeAlias = Callable[[dict[str, object], bytes], T]
 
 log = get_logger("transcoding")
 
@@ -49,19 +52,25 @@ class CodecProcesses:
     def carry_out(self, work: Work, frame: bytes) -> Done:
         """The frame as the work wants it. CannotTranscode where it cannot be had, NoCodecs where
         no process can be started."""
+        return self._asked(work, frame, _done)
+
+    def look(self, look: Look, frame: bytes) -> int:
+        """How many texts are in the frame, at least. Raises as `carry_out`."""
+        return self._asked(look, frame, _texts)
+
+    def _asked(self, work: Work | Look, frame: bytes, read: _Reader[T]) -> T:
         with self._places:
             process = self._take()
             was_used = process.frames > 0
             try:
-                done = self._tried(process, work, frame)
+                return self._tried(process, work, frame, read)
             except _Broken as broken:
                 if not was_used or broken.cause == "timeout":
                     raise CodecFailed(_WORDS[broken.cause]) from None
                 try:
-                    done = self._tried(self._started(), work, frame)
+                    return self._tried(self._started(), work, frame, read)
                 except _Broken as again:
                     raise CodecFailed(_WORDS[again.cause]) from None
-            return done
 
     def process_ids(self) -> list[int]:
         """Those that wait for work."""
@@ -76,10 +85,10 @@ class CodecProcesses:
         for process in idle:
             process.end()
 
-    def _tried(self, process: _Process, work: Work, frame: bytes) -> Done:
+    def _tried(self, process: _Process, work: Work | Look, frame: bytes, read: _Reader[T]) -> T:
         keep = False
         try:
-            done = process.carry_out(work, frame)
+            done = read(*process.ask(work.words(), frame))
             keep = True
         except CannotTranscode:
             keep = True
@@ -156,19 +165,17 @@ class _Process:
     def id(self) -> int:
         return self._process.pid
 
-    def carry_out(self, work: Work, frame: bytes) -> Done:
+    def ask(self, work: dict[str, object], frame: bytes) -> tuple[dict[str, object], bytes]:
+        """What it answers; CannotTranscode where it says that it cannot."""
         deadline = time.monotonic() + self._timeout + GRACE_SECONDS
         self.frames += 1
-        words = json.dumps(work.words()).encode()
+        words = json.dumps(work).encode()
         self._write(HEAD.pack(len(words), len(frame)) + words, deadline)
         self._write(frame, deadline)
         answer, data = self._message(deadline)
         if "failed" in answer:
             raise CannotTranscode(str(answer["failed"])[:200])
-        photometric, lossy = answer.get("photometric"), answer.get("lossy")
-        if not isinstance(photometric, str) or not isinstance(lossy, bool) or len(photometric) > 16:
-            raise _Broken("nonsense")
-        return Done(data=data, photometric=photometric, lossy=lossy)
+        return answer, data
 
     def end(self) -> None:
         """Kill it: it has nothing to tidy up."""
@@ -223,6 +230,20 @@ class _Process:
         except subprocess.TimeoutExpired:
             return _Broken("nonsense")
         return _Broken(_ENDS.get(code, "crash"))
+
+
+def _done(answer: dict[str, object], data: bytes) -> Done:
+    photometric, lossy = answer.get("photometric"), answer.get("lossy")
+    if not isinstance(photometric, str) or not isinstance(lossy, bool) or len(photometric) > 16:
+        raise _Broken("nonsense")
+    return Done(data=data, photometric=photometric, lossy=lossy)
+
+
+def _texts(answer: dict[str, object], data: bytes) -> int:
+    texts = answer.get("texts")
+    if type(texts) is not int or data:
+        raise _Broken("nonsense")
+    return texts
 
 
 def _environment() -> dict[str, str]:

@@ -53,6 +53,18 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """One frame that is searched for text. `light`: of each index of a palette; empty for none."""
+
+    picture: Picture
+    source: str
+    light: bytes = b""
+
+    def words(self) -> dict[str, object]:
+        return {"look": True, **asdict(self), "light": self.light.hex()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
     """The frame as it is now. `photometric` is that of the new syntax; `lossy`: the old coding
     may have lost something."""
@@ -74,6 +86,15 @@ def work_of(words: Mapping[str, object]) -> Work:
         clear_unused=bool(fields["clear_unused"]),
         loss=Loss(**loss) if isinstance(loss, dict) else None,
         verify=bool(fields["verify"]),
+    )
+
+
+def look_of(words: Mapping[str, object]) -> Look:
+    """The other direction of `Look.words`."""
+    return Look(
+        picture=Picture(**words["picture"]),  # type: ignore[arg-type]
+        source=str(words["source"]),
+        light=bytes.fromhex(str(words["light"])),
     )
 
 

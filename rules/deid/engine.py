@@ -43,6 +43,10 @@ class Refused(EditFailed):
     """An object that holds what the profile does not let pass."""
 
 
+class Dropped(EditFailed):
+    """An object that holds what the profile says to drop: nobody needs to look at it."""
+
+
 class Manner(Enum):
     """How a level is gone through: by the table alone; cleaning texts; with dummies for all that
     the table does not name; leaving nothing but references to instances."""
@@ -65,13 +69,11 @@ def deidentify(
     """Carry out the profile's edits with `apply`, then the table, then stamp the object. By how
     many days its dates were moved.
 
-    Refused for what the profile does not let pass, EditFailed for what cannot be done.
+    Refused or Dropped for what the profile does not let pass, EditFailed for what cannot be done.
     """
     draft.level.complete_with_pixels()
     plan = plan_of(profile.options)
-    for danger, why in dangers_of(draft, profile):
-        if profile.answer(danger) == "hold":
-            raise Refused(f"{danger}: {why}")
+    _judge(draft, profile)
     identity = Identity.of(draft, profile.secret, length=PSEUDONYM_LENGTH, within=profile.within)
     vocabulary = gathered(draft, plan)
     spared = Spared(draft, profile)
@@ -80,6 +82,19 @@ def deidentify(
     _Pass(draft, plan, identity, vocabulary, spared, told).level(draft, None, Manner.TABLE)
     stamp(draft, plan.options)
     return identity.days if Option.RETAIN_MODIFIED_DATES in plan.options else 0
+
+
+def _judge(draft: Draft, profile: Profile) -> None:
+    """What is to be dropped for one reason is not held for another: it would leave in no case."""
+    held = ""
+    for danger, why in dangers_of(draft, profile):
+        answer = profile.answer(danger)
+        if answer == "discard":
+            raise Dropped(f"{danger}: {why}")
+        if answer == "hold":
+            held = held or f"{danger}: {why}"
+    if held:
+        raise Refused(held)
 
 
 @lru_cache(maxsize=64)

@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from enum import StrEnum
+from importlib.util import find_spec
 from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field, PrivateAttr, ValidationInfo, model_validator
@@ -82,7 +83,8 @@ def _vaulting(value: object) -> object:
 
 
 Verify: TypeAlias = Literal["all", "sample", "off"]
-Answer: TypeAlias = Literal["hold", "pass"]
+DetectText: TypeAlias = Literal["every frame", "some frames", "off"]
+Answer: TypeAlias = Literal["hold", "discard", "pass"]
 
 
 class Profile(Section):
@@ -90,8 +92,10 @@ class Profile(Section):
 
     `edits` are carried out first, on the original values; what they write, and what `keep` names,
     the table leaves alone. `within`: days that dates are moved back at most. `dangers`: what is
-    done with what no table can make safe; all are held unless it says otherwise. `verify`: which
-    objects are looked through for what of the original is left in them. `vault`: keep who became
+    done with what no table can make safe; all are held unless it says otherwise, `discard` sends
+    nothing by this route and keeps nobody busy. `verify`: which
+    objects are looked through for what of the original is left in them. `detect_text`: which
+    frames are searched for text. `vault`: keep who became
     whom, sealed, in the site's vault.
     """
 
@@ -105,6 +109,7 @@ class Profile(Section):
         default_factory=dict
     )
     verify: Verify = "off"
+    detect_text: DetectText = "off"
     vault: Annotated[Vaulting | None, BeforeValidator(_vaulting)] = None
     _secret: Key = PrivateAttr()
 
@@ -123,6 +128,10 @@ class Profile(Section):
             message = "faces are not removed by the router: leave the objects held, or pass them"
             suggestion = f"dangers: {{{Danger.RECOGNIZABLE_FEATURES}: pass}}"
             raise Mistake(message, at=("options",), suggestion=suggestion)
+        if self.detect_text != "off" and not _has_detector():
+            message = "finding text needs the extra `ocr`, which is not installed here"
+            suggestion = "pip install 'dicom-router[ocr]'"
+            raise Mistake(message, at=("detect_text",), suggestion=suggestion)
         cleans = Option.CLEAN_PIXEL_DATA in self.options
         if cleans and not self.burns and not self.regions:
             message = "cleaning pixel data needs regions, or a burn among the profile's edits"
@@ -150,8 +159,13 @@ class Profile(Section):
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def answer(self, danger: Danger) -> Answer:
-        """`hold` or `pass`."""
+        """`hold`, `discard` or `pass`."""
         return self.dangers.get(danger, "hold")
+
+
+def _has_detector() -> bool:
+    """Whether the libraries that find text are there, for whoever reads rules is to use them."""
+    return all(find_spec(name) is not None for name in ("rapidocr", "onnxruntime"))
 
 
 PSEUDONYM_LENGTH: Final[int] = Hashing.model_fields["length"].default

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -179,3 +181,12 @@ def test_an_overlay_in_the_picture_is_refused_whatever_is_made_black() -> None:
 def test_regions_and_the_option_belong_together(written: dict[str, object], said: str) -> None:
     with pytest.raises((Mistake, ValidationError), match=said):
         profile(**written)
+
+
+def test_without_the_extra_a_profile_that_searches_pictures_is_a_mistake(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "rapidocr", None)
+    with pytest.raises((Mistake, ValidationError), match="needs the extra `ocr`"):
+        profile(detect_text="every frame")
+    assert profile(detect_text="off").detect_text == "off"
