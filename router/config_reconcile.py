@@ -43,6 +43,11 @@ class Reconcile(Settings):
         """When it may be asked; None: at any time."""
         return windows_of(self.between)
 
+    def is_open(self, now: int) -> bool:
+        """Whether it may be asked at this time, in milliseconds since the epoch."""
+        windows = self.windows
+        return windows is None or windows.is_open(now)
+
     @model_validator(mode="after")
     def _range_is_there(self) -> "Reconcile":
         if self.since <= self.after:

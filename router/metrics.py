@@ -180,6 +180,35 @@ COMMITMENT_SECONDS = Histogram(
     ["destination"],
     buckets=LONG,
 )
+RECONCILED = Counter(
+    "dicom_router_reconciled_objects_total",
+    "Objects that were looked for at a destination on its schedule, by what was found.",
+    ["destination", "outcome"],
+)
+RECONCILIATION_FAILURES = Counter(
+    "dicom_router_reconciliation_failures_total",
+    "Times that a destination did not tell what it has, by why.",
+    ["destination", "outcome"],
+)
+RECONCILIATION_FINDINGS = Gauge(
+    "dicom_router_reconciliation_findings",
+    "Findings of the last reconciliation that was finished.",
+    ["destination", "finding"],
+)
+RECONCILIATION_OVERDUE_SECONDS = Gauge(
+    "dicom_router_reconciliation_overdue_seconds",
+    "For how long a reconciliation should have been done, by its schedule.",
+    ["destination"],
+)
+PERFORMED_STEPS = Counter(
+    "dicom_router_performed_steps_total",
+    "Messages of modalities on performed procedure steps, and steps that ended, by outcome.",
+    ["outcome"],
+)
+PERFORMED_STEPS_INCOMPLETE = Gauge(
+    "dicom_router_performed_steps_incomplete",
+    "Performed procedure steps of which instances have not come in, and are looked for.",
+)
 DESTINATION_UP = Gauge(
     "dicom_router_destination_up",
     "1: deliveries flow; 0: down, one probe at a time.",

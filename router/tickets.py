@@ -42,11 +42,12 @@ class EgressTicket:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommitmentTicket:
-    """This destination is to be asked to commit, or this order of a modality looked at: one of
-    the two."""
+    """This destination is to be asked to commit (or, with `reconcile`, for what it should have),
+    or this order of a modality looked at: one of the two."""
 
     destination: str | None = None
     order: int | None = None
+    reconcile: bool = False
 
 
 Ticket = RoutingTicket | EgressTicket | CommitmentTicket
@@ -59,6 +60,10 @@ def encode(ticket: Ticket) -> dict[str, object]:
             return {"version": TICKET_VERSION, "object_ids": list(ticket.object_ids)}
         case EgressTicket():
             return {"version": TICKET_VERSION, "destination": ticket.destination}
+        case CommitmentTicket(reconcile=True):
+            # Who knows no `reconcile` asks the destination to commit what is due: no harm.
+            version = {"version": TICKET_VERSION}
+            return {**version, "destination": ticket.destination, "reconcile": True}
         case CommitmentTicket(order=None):
             return {"version": TICKET_VERSION, "destination": ticket.destination}
         case CommitmentTicket():
@@ -93,7 +98,9 @@ def decode_commitment(message: Mapping[str, object]) -> CommitmentTicket:
     _check_version(message)
     destination, order = message.get("destination"), message.get("order")
     if isinstance(destination, str) and destination and order is None:
-        return CommitmentTicket(destination=destination)
+        return CommitmentTicket(
+            destination=destination, reconcile=message.get("reconcile") is True
+        )
     if isinstance(order, int) and destination is None:
         return CommitmentTicket(order=order)
     raise TicketError("a commitment ticket names either a destination or an order")

@@ -1,4 +1,5 @@
-"""The commitment task: asks a destination to commit, or looks after an order of a modality."""
+"""The commitment task: asks a destination to commit or for what it should have, or looks after an
+order of a modality."""
 
 from __future__ import annotations
 
@@ -10,13 +11,17 @@ from router.broker import Broker, BrokerUnavailable
 from router.commitment.asking import Asking, ask
 from router.commitment.hearing import Terms
 from router.commitment.reporting import attend
+from router.commitment.scheduled import Looking, take_turn
 from router.config import Site
 from router.ledger import Ledger, LedgerUnavailable
 from router.logs import get_logger
+from router.store import Store
 from router.tickets import CommitmentTicket
 
 MOST_AT_WORK = 4
 """Tickets served at once by one process; others are rung for again."""
+MOST_LOOKING = 1
+"""Reconciliations among them, which are in no hurry, have places of their own."""
 
 log = get_logger("commitment")
 
@@ -29,6 +34,7 @@ class CommitmentTask:
         *,
         site: Callable[[], Site],
         ledger: Ledger,
+        store: Store,
         broker: Broker,
         terms: Terms,
         worker: str,
@@ -36,15 +42,18 @@ class CommitmentTask:
     ) -> None:
         self._site = site
         self._ledger = ledger
+        self._store = store
         self._broker = broker
         self._terms = terms
         self._worker = worker
         self._stop = stop
         self._runs = itertools.count()
         self._places = threading.Semaphore(MOST_AT_WORK)
+        self._looking = threading.Semaphore(MOST_LOOKING)
 
     def __call__(self, ticket: CommitmentTicket) -> None:
-        if self._stop() or not self._places.acquire(blocking=False):
+        places = self._looking if ticket.reconcile else self._places
+        if self._stop() or not places.acquire(blocking=False):
             return
         try:
             again = self._serve(ticket)
@@ -52,7 +61,7 @@ class CommitmentTask:
             log.warning("ledger away; the conductor rings again", reason=str(error))
             return
         finally:
-            self._places.release()
+            places.release()
         if again and not self._stop():
             self._ring(ticket)
 
@@ -65,12 +74,12 @@ class CommitmentTask:
         if destination is None:
             log.warning("destination not configured", destination=ticket.destination)
             return False
-        asking = Asking(
-            ledger=self._ledger,
-            terms=self._terms,
-            owner=f"{self._worker}-{next(self._runs)}"[-64:],
-            stop=self._stop,
-        )
+        owner = f"{self._worker}-{next(self._runs)}"[-64:]
+        if ticket.reconcile:
+            looking = Looking(ledger=self._ledger, store=self._store, owner=owner, stop=self._stop)
+            take_turn(destination, looking)
+            return False
+        asking = Asking(ledger=self._ledger, terms=self._terms, owner=owner, stop=self._stop)
         return ask(destination, asking)
 
     def _ring(self, ticket: CommitmentTicket) -> None:

@@ -24,6 +24,12 @@ from router.conduct.commitment import end_requests, measure_commitment, ring_for
 from router.conduct.gauges import measure
 from router.conduct.history import end_history
 from router.conduct.moving import move_deliveries
+from router.conduct.reconciliation import (
+    end_old_runs,
+    look_for_performed,
+    measure_reconciliation,
+    ring_for_reconciliation,
+)
 from router.conduct.retention import forget
 from router.conduct.strays import Strays
 from router.conduct.sweep import sweep, sweep_idle, sweep_orphans
@@ -160,6 +166,7 @@ def commitment_task(parts: Parts) -> CommitmentTask:
     return CommitmentTask(
         site=parts.rulebook.site,
         ledger=parts.ledger,
+        store=parts.store,
         broker=parts.broker,
         terms=terms_of(parts.rulebook.site),
         worker=parts.name,
@@ -176,6 +183,14 @@ def duties_of_commitment(parts: Parts) -> list[Duty]:
         Duty(name="unanswered", every=2.0, act=lambda: expire(ledger, terms)),
         Duty(name="unproven", every=60.0, act=lambda: measure_commitment(ledger, site())),
         Duty(name="old_requests", every=60.0, act=lambda: end_requests(ledger, site())),
+        Duty(
+            name="reconcile",
+            every=5.0,
+            act=lambda: ring_for_reconciliation(ledger, broker, site()),
+        ),
+        Duty(name="performed", every=10.0, act=partial(look_for_performed, ledger)),
+        Duty(name="unreconciled", every=60.0, act=lambda: measure_reconciliation(ledger, site())),
+        Duty(name="old_runs", every=60.0, act=lambda: end_old_runs(ledger, site())),
     ]
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from router.broker import commitment_queue, egress_queues, routing_queues
 from router.conduct.commitment import unmeasure_commitment
 from router.conduct.gauges import unmeasure
+from router.conduct.reconciliation import unmeasure_reconciliation
 from router.config import Site
 from router.egress.drain import cut_off
 from router.egress.pool import Pool
@@ -19,7 +20,7 @@ from router.logs import get_logger
 from router.rulebook import Watch
 from workers import parts as made
 from workers.app import Worker, register_commitment, register_egress, register_routing
-from workers.commitment import MOST_AT_WORK
+from workers.commitment import MOST_AT_WORK, MOST_LOOKING
 from workers.duties import Leadership, Rounds, lead, resign
 from workers.health import Endpoint, serve
 from workers.lock import lock_folder
@@ -106,7 +107,7 @@ class Process:
         if Role.COMMITMENT in roles:
             register_commitment(parts.broker, made.commitment_task(parts))
             queues.append(commitment_queue())
-            concurrency += MOST_AT_WORK
+            concurrency += MOST_AT_WORK + MOST_LOOKING
         if not queues:
             return None
         return Worker(parts.broker, queues=queues, concurrency=concurrency, name=_node(parts.name))
@@ -198,6 +199,7 @@ class Process:
 def _unmeasure() -> None:
     unmeasure()
     unmeasure_commitment()
+    unmeasure_reconciliation()
 
 
 def _node(name: str) -> str:

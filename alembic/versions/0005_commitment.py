@@ -29,6 +29,8 @@ def _index(name: str, table: str, columns: list[str], where: sa.TextClause) -> N
 def upgrade() -> None:
     _asked_of_destinations()
     _asked_by_modalities()
+    # Code before this step settles an object without asking for its proofs, and deletes it.
+    op.execute("UPDATE schema_floor SET revision = '0005'")
 
 
 def _asked_of_destinations() -> None:
@@ -113,6 +115,7 @@ def _asked_by_modalities() -> None:
 
 
 def downgrade() -> None:
+    op.execute("UPDATE schema_floor SET revision = '0002'")
     for table in (
         "commitment_order_items",
         "commitment_orders",

@@ -78,7 +78,7 @@ def say_traced(explained: Explained) -> None:
         _say_object_event(event)
     derived = {item.id: item for item in trace.derived}
     for item, route in explained.deliveries:
-        _say_delivery(item, route, derived.get(item.delivery.payload_id))
+        _say_delivery(item, route, derived.get(item.delivery.payload_id), trace.object)
     if not explained.deliveries:
         typer.echo("  no deliveries")
 
@@ -148,7 +148,10 @@ def _say_object_event(event: ObjectHistory) -> None:
 
 
 def _say_delivery(
-    traced: TracedDelivery, route: RouteThen | None, payload: StoredObject | None
+    traced: TracedDelivery,
+    route: RouteThen | None,
+    payload: StoredObject | None,
+    original: StoredObject,
 ) -> None:
     owed = traced.delivery
     reason = f" ({shown(owed.reason)})" if owed.reason else ""
@@ -166,6 +169,8 @@ def _say_delivery(
             f"    edited copy: SOP instance {shown(payload.sop_instance_uid)}, "
             f"object {payload.id}, {size(payload.size)}"
         )
+        if words := _other_names(payload, original):
+            typer.echo(f"      there known by {', '.join(words)}")
     for event in traced.history:
         _say_attempt(event)
     if traced.proof is not None:
@@ -175,6 +180,16 @@ def _say_delivery(
         typer.echo(
             f"    {local(owed.next_attempt_at)}  {'due since then' if due else 'next attempt'}"
         )
+
+
+def _other_names(copy: StoredObject, original: StoredObject) -> list[str]:
+    """What a copy is looked up by where it went, and not here."""
+    names = {
+        "study": (copy.study_instance_uid, original.study_instance_uid),
+        "patient id": (copy.patient_id, original.patient_id),
+        "accession number": (copy.accession_number, original.accession_number),
+    }
+    return [f"{word} {shown(new)}" for word, (new, old) in names.items() if new and new != old]
 
 
 def _say_proof(proof: Proof) -> None:

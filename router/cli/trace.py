@@ -33,7 +33,8 @@ def trace(
 
     Exits with 1 if the router has never seen it.
     """
-    with open_ledger(open_site(config)) as ledger, ledger.read() as connection:
+    site = open_site(config)
+    with open_ledger(site) as ledger, ledger.read() as connection:
         traces = queries.trace(connection, value.strip(), by, limit=limit)
         explained = with_explanations(connection, traces)
     if as_json:
@@ -47,6 +48,7 @@ def trace(
                 typer.echo("")
             say_traced(one)
     if not explained:
-        fail(Exit.FAILED, "the router knows no such object")
+        vault = "; its vault may know the name: dicom-router deid lookup" if site.vault else ""
+        fail(Exit.FAILED, f"the router knows no such object{vault}")
     if len(explained) == limit:
         typer.echo(f"the newest {limit}; ask for more with --limit", err=True)

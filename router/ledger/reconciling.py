@@ -4,13 +4,13 @@ Object ids begin with the time of reception, so that "since" is a range of the p
 come in the order of their first object in that range, so that a place in it is where to go on.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import (
     BindParameter,
     Connection,
-    and_,
+    RowMapping,
     bindparam,
     func,
     insert,
@@ -70,69 +70,61 @@ class Place:
     before: str
 
 
-_PAYLOAD = OBJECTS.alias("payload")
-_COLUMNS = [
-    DELIVERIES.c.id.label("delivery_id"),
-    DELIVERIES.c.object_id,
-    DELIVERIES.c.payload_id,
-    DELIVERIES.c.state,
-    DELIVERIES.c.reason,
-    DELIVERIES.c.finished_at,
-    _PAYLOAD.c.sop_class_uid,
-    _PAYLOAD.c.sop_instance_uid,
-    func.coalesce(_PAYLOAD.c.study_instance_uid, "").label("study_instance_uid"),
-    func.coalesce(_PAYLOAD.c.series_instance_uid, "").label("series_instance_uid"),
-    _PAYLOAD.c.patient_id,
-    _PAYLOAD.c.accession_number,
-    _PAYLOAD.c.transfer_syntax_uid,
-    _PAYLOAD.c.data_set_offset,
-    func.coalesce(OBJECTS.c.study_instance_uid, "").label("came_as"),
-    (OBJECTS.c.state == constant("forgotten")).label("forgotten"),
-]
 _OWED = (
     DELIVERIES.c.destination == bindparam("destination"),
     DELIVERIES.c.state != constant("cancelled"),
 )
 _IN_RANGE = (DELIVERIES.c.object_id > bindparam("after"), DELIVERIES.c.object_id < bindparam("end"))
+_IDS: BindParameter[Sequence[str]] = bindparam("ids", expanding=True)
 _STUDY: BindParameter[str] = bindparam("study")
-_PAGES = (
-    select(DELIVERIES.c.object_id, _PAYLOAD.c.study_instance_uid)
-    .join_from(OBJECTS, DELIVERIES, DELIVERIES.c.object_id == OBJECTS.c.id)
-    .join(_PAYLOAD, _PAYLOAD.c.id == DELIVERIES.c.payload_id)
-    .where(*_OWED, OBJECTS.c.id > bindparam("after"), OBJECTS.c.id < bindparam("end"))
-    .order_by(OBJECTS.c.id)
+# Each question in small steps over indexes: a database that joins all of it at once is tempted to
+# read all deliveries for some hundred of them.
+_PAGE = (
+    select(DELIVERIES.c.object_id, DELIVERIES.c.payload_id)
+    .where(*_OWED, *_IN_RANGE)
+    .order_by(DELIVERIES.c.object_id)
     .limit(bindparam("limit"))
 )
-
-
-# From what was sent to its delivery: there is no index on deliveries by payload.
-_BY_PAYLOAD = and_(
-    DELIVERIES.c.object_id == func.coalesce(_PAYLOAD.c.derived_from, _PAYLOAD.c.id),
-    DELIVERIES.c.payload_id == _PAYLOAD.c.id,
-)
+_STUDIES = select(OBJECTS.c.id, OBJECTS.c.study_instance_uid).where(OBJECTS.c.id.in_(_IDS))
+_root = func.coalesce(OBJECTS.c.derived_from, OBJECTS.c.id)
+_AS_SENT = [
+    OBJECTS.c.id,
+    OBJECTS.c.sop_class_uid,
+    OBJECTS.c.sop_instance_uid,
+    func.coalesce(OBJECTS.c.study_instance_uid, "").label("study_instance_uid"),
+    func.coalesce(OBJECTS.c.series_instance_uid, "").label("series_instance_uid"),
+    OBJECTS.c.patient_id,
+    OBJECTS.c.accession_number,
+    OBJECTS.c.transfer_syntax_uid,
+    OBJECTS.c.data_set_offset,
+]
 _OF_STUDY = (
-    select(*_COLUMNS)
-    .join_from(_PAYLOAD, DELIVERIES, _BY_PAYLOAD)
-    .join(OBJECTS, OBJECTS.c.id == DELIVERIES.c.object_id)
-    .where(*_OWED, *_IN_RANGE, _PAYLOAD.c.study_instance_uid == _STUDY)
-    .order_by(DELIVERIES.c.object_id, DELIVERIES.c.id)
+    select(_root.label("root"), *_AS_SENT)
+    .where(OBJECTS.c.study_instance_uid == _STUDY)
+    .where(_root > bindparam("after"), _root < bindparam("end"))
+    .order_by(_root)
 )
 _WITHOUT_STUDY = (
-    select(*_COLUMNS)
-    .join_from(OBJECTS, DELIVERIES, DELIVERIES.c.object_id == OBJECTS.c.id)
-    .join(_PAYLOAD, _PAYLOAD.c.id == DELIVERIES.c.payload_id)
-    .where(*_OWED, OBJECTS.c.id > bindparam("after"), OBJECTS.c.id < bindparam("end"))
-    .where(_PAYLOAD.c.study_instance_uid.is_(None))
-    .order_by(DELIVERIES.c.object_id, DELIVERIES.c.id)
+    select(_root.label("root"), *_AS_SENT)
+    .where(OBJECTS.c.study_instance_uid.is_(None))
+    .where(OBJECTS.c.id > bindparam("after"), OBJECTS.c.id < bindparam("end"))
+    .order_by(OBJECTS.c.id)
     .limit(10_000)
 )
-_CAME = OBJECTS.alias("came")
-_NAMED = (
-    select(_PAYLOAD.c.study_instance_uid)
-    .join_from(_CAME, DELIVERIES, DELIVERIES.c.object_id == _CAME.c.id)
-    .join(_PAYLOAD, _PAYLOAD.c.id == DELIVERIES.c.payload_id)
-    .where(*_OWED, _CAME.c.study_instance_uid == _STUDY)
-    .distinct()
+_OF_OBJECTS = (
+    select(
+        DELIVERIES.c.id.label("delivery_id"),
+        DELIVERIES.c.object_id,
+        DELIVERIES.c.payload_id,
+        DELIVERIES.c.state,
+        DELIVERIES.c.reason,
+        DELIVERIES.c.finished_at,
+        func.coalesce(OBJECTS.c.study_instance_uid, "").label("came_as"),
+        (OBJECTS.c.state == constant("forgotten")).label("forgotten"),
+    )
+    .join_from(DELIVERIES, OBJECTS, OBJECTS.c.id == DELIVERIES.c.object_id)
+    .where(*_OWED, DELIVERIES.c.object_id.in_(_IDS))
+    .order_by(DELIVERIES.c.object_id, DELIVERIES.c.id)
 )
 
 
@@ -145,7 +137,7 @@ def places(
     A study may come up in several pages: `sent_of` tells whether it has before.
     """
     terms = {"destination": destination, "after": after, "end": end, "limit": limit}
-    rows = conn.execute(_PAGES, terms).all()
+    rows = conn.execute(_PAGE, terms).all()
     following = LAST
     if len(rows) == limit:
         # The last object's other deliveries may lie behind the page: it opens the next one.
@@ -154,7 +146,11 @@ def places(
         following = rows[-1][0]
     found: dict[str, Place] = {}
     before = last = after
-    for object_id, study in rows:
+    studies: dict[str, str | None] = {}
+    for ids in chunks([payload_id for _, payload_id in rows]):
+        studies.update((row[0], row[1]) for row in conn.execute(_STUDIES, {"ids": ids}))
+    for object_id, payload_id in rows:
+        study = studies.get(payload_id)
         if object_id != last:
             before, last = last, object_id
         found.setdefault(study or "", Place(study=study or "", before=before))
@@ -164,45 +160,52 @@ def places(
 def sent_of(conn: Connection, destination: str, study: str, *, start: str, end: str) -> list[Sent]:
     """All deliveries of a study, as it was sent, to a destination in this range, oldest first.
     `study` may be empty: what was sent without one."""
-    terms = {"destination": destination, "after": start, "end": end}
-    if study:
-        terms["study"] = study
-    statement = _OF_STUDY if study else _WITHOUT_STUDY
-    return [
-        Sent(**{**row, "state": DeliveryState(row["state"]), "forgotten": bool(row["forgotten"])})
-        for row in conn.execute(statement, terms).mappings()
-    ]
-
-
-_FIRST = (
-    select(func.min(DELIVERIES.c.object_id))
-    .join_from(_PAYLOAD, DELIVERIES, _BY_PAYLOAD)
-    .where(*_OWED, *_IN_RANGE, _PAYLOAD.c.study_instance_uid == _STUDY)
-)
+    return list(_sent(conn, destination, study, start, end))
 
 
 def first_of(conn: Connection, destination: str, study: str, *, start: str, end: str) -> str | None:
     """The first object of a study in this range, as an id; None if there is none."""
-    terms = {"destination": destination, "after": start, "end": end}
-    if not study:
-        found = conn.execute(_WITHOUT_STUDY, terms).mappings().first()
-        return None if found is None else str(found["object_id"])
-    first: str | None = conn.scalar(_FIRST, {**terms, "study": study})
-    return first
+    first = next(_sent(conn, destination, study, start, end), None)
+    return None if first is None else first.object_id
+
+
+def _sent(conn: Connection, destination: str, study: str, start: str, end: str) -> Iterator[Sent]:
+    terms = {"after": start, "end": end, **({"study": study} if study else {})}
+    rows = conn.execute(_OF_STUDY if study else _WITHOUT_STUDY, terms).mappings().all()
+    payloads = {row["id"]: row for row in rows}
+    roots = list(dict.fromkeys(row["root"] for row in rows))
+    for ids in chunks(roots):
+        found = conn.execute(_OF_OBJECTS, {"destination": destination, "ids": ids}).mappings()
+        for row in found.all():
+            payload = payloads.get(row["payload_id"])
+            if payload is not None:
+                yield _one(row, payload)
+
+
+def _one(row: RowMapping, payload: RowMapping) -> Sent:
+    as_sent = {column.name: payload[column.name] for column in _AS_SENT[1:]}
+    state, forgotten = DeliveryState(row["state"]), bool(row["forgotten"])
+    return Sent(**{**row, **as_sent, "state": state, "forgotten": forgotten})
+
+
+_CAME = select(OBJECTS.c.id).where(
+    OBJECTS.c.study_instance_uid == _STUDY, OBJECTS.c.derived_from.is_(None)
+)
 
 
 def studies_called(conn: Connection, destination: str, study: str) -> list[str]:
     """The studies, as they were sent to a destination, that this one is or became."""
-    terms = {"destination": destination, "study": study}
-    found = {uid or "" for uid in conn.scalars(_NAMED, terms)}
-    return sorted(found | {study})
+    found = {study}
+    for ids in chunks(list(conn.scalars(_CAME, {"study": study}))):
+        rows = conn.execute(_OF_OBJECTS, {"destination": destination, "ids": ids}).mappings()
+        payloads = [row["payload_id"] for row in rows]
+        for some in chunks(payloads):
+            found |= {row[1] or "" for row in conn.execute(_STUDIES, {"ids": some})}
+    return sorted(found)
 
 
-_LATEST = (
-    select(_PAYLOAD.c.sop_instance_uid, func.max(DELIVERIES.c.object_id))
-    .join_from(_PAYLOAD, DELIVERIES, _BY_PAYLOAD)
-    .where(*_OWED, _PAYLOAD.c.sop_instance_uid.in_(bindparam("uids", expanding=True)))
-    .group_by(_PAYLOAD.c.sop_instance_uid)
+_PAYLOADS = select(_root.label("root"), OBJECTS.c.id, OBJECTS.c.sop_instance_uid).where(
+    OBJECTS.c.sop_instance_uid.in_(bindparam("uids", expanding=True))
 )
 
 
@@ -211,8 +214,14 @@ def latest(conn: Connection, destination: str, uids: Sequence[str]) -> dict[str,
     study."""
     found: dict[str, str] = {}
     for some in chunks(sorted(uids)):
-        rows = conn.execute(_LATEST, {"destination": destination, "uids": some})
-        found.update((row[0], row[1]) for row in rows)
+        rows = conn.execute(_PAYLOADS, {"uids": some}).all()
+        instances = {row[1]: row[2] for row in rows}
+        for ids in chunks(sorted({row[0] for row in rows})):
+            terms = {"destination": destination, "ids": ids}
+            for one in conn.execute(_OF_OBJECTS, terms).mappings():
+                uid = instances.get(one["payload_id"])
+                if uid is not None:
+                    found[uid] = max(found.get(uid, ""), one["object_id"])
     return found
 
 

@@ -78,6 +78,19 @@ def test_a_later_version_without_a_floor_is_refused(ledger: Ledger):
         ledger.check()
 
 
+@pytest.mark.parametrize(("revision", "works"), [("0004", False), ("0005", True)])
+def test_code_that_knows_no_proofs_is_refused(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, revision: str, works: bool
+):
+    """It would settle, and one day delete, what a destination has not committed yet."""
+    monkeypatch.setattr(migrations, "NEWEST_REVISION", revision)
+    if works:
+        ledger.check()
+        return
+    with pytest.raises(LedgerRefused, match="later version"):
+        ledger.check()
+
+
 def test_only_the_version_that_knows_the_way_goes_back(ledger: Ledger):
     for revision in ("9999", "0000", "6", "base"):
         with pytest.raises(LedgerRefused, match="no way back"):

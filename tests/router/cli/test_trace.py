@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from router.ledger import Ledger, ReceivedObject, objects
 
@@ -106,3 +107,27 @@ def test_many_objects_are_told_in_a_line_each(call: Any, site_file: Path, busy: 
     assert "--full" in said.err
     whole = call("trace", "1.2.3.4.1", "--full", "-c", site_file)
     assert whole.out.count("SOP instance 1.2.3.4.1   object") == 7
+
+
+def test_a_deidentified_copy_is_told_with_its_own_names(
+    call: Any, site_file: Path, busy: Ledger
+) -> None:
+    with busy.write() as connection:
+        connection.execute(
+            text(
+                "UPDATE objects SET study_instance_uid = '2.25.1', patient_id = 'ABCDEF' "
+                "WHERE id = :id"
+            ),
+            {"id": f"{0xE001:032x}"},
+        )
+    said = call("trace", "ABCDEF", "-c", site_file)
+    assert "SOP instance 1.2.3.4.1   object" in said.out
+    assert "there known by study 2.25.1, patient id ABCDEF" in said.out
+
+
+def test_what_is_not_known_any_more_the_vault_may_know(call: Any, site_file: Path) -> None:
+    with site_file.open("a") as file:
+        file.write("vault: {keys: {v: the key of this test's vault}}\n")
+    said = call("trace", "9.9.9", "-c", site_file)
+    assert said.code == 1
+    assert "its vault may know the name: dicom-router deid lookup" in said.err

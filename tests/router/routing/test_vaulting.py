@@ -222,3 +222,25 @@ def test_what_was_derived_is_looked_up_by_its_own_names(house: House) -> None:
     with house.ledger.read() as connection:
         for value in (new.StudyInstanceUID, new.PatientID, new.SOPInstanceUID):
             assert [one.object.id for one in trace(connection, str(value))] == [object_id]
+
+
+def test_a_new_key_of_pseudonyms_is_a_new_identity_and_both_lead_back(house: House) -> None:
+    later = RULES.replace("study-a", "study-b")
+    names: list[tuple[str, str]] = []
+    for rules in (RULES, later, RULES):
+        object_id = house.receive(uid="2.25.7")
+        routing(house, rules).route([object_id])
+        (payload,) = house.deliveries(object_id).values()
+        new = house.data_set(payload)
+        names.append((str(new.PatientID), str(new.SOPInstanceUID)))
+    before, after, again = names
+    assert before == again  # the old key, too, still makes what it made
+    assert not set(before) & set(after)
+    pairs = by_kind(kept(house))
+    for project, (patient, uid) in (("study-a", before), ("study-b", after)):
+        (person,) = [one for one in pairs["patient"] if one.project == project]
+        assert (person.old, person.new) == ("0815", patient)
+        (instance,) = [one for one in pairs["instance"] if one.project == project]
+        assert (instance.old, instance.new) == ("2.25.7", uid)
+    days = {one.days for one in pairs["patient"]}
+    assert len(days) == 2
