@@ -11,6 +11,7 @@ import typer
 from router.cli.options import ConfigOption, Exit, JsonOption, fail, open_ledger, open_site
 from router.cli.queue_filters import older_than
 from router.cli.queue_steering import operator
+from router.cli.reconcile_last import has_findings, last_runs, say_last
 from router.cli.render import say_json, say_table
 
 if TYPE_CHECKING:
@@ -40,6 +41,9 @@ def reconcile(
     resend: Annotated[
         bool, typer.Option("--resend", help="Send again what is missing and kept here.")
     ] = False,
+    last: Annotated[
+        bool, typer.Option("--last", help="Ask nobody: show what the last scheduled run found.")
+    ] = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -48,8 +52,13 @@ def reconcile(
     Exits with 1 if anything is missing or changed, with 3 if a destination does not tell.
     """
     site = open_site(config)
+    chosen = list(_chosen(site, destination or []))
+    if last:
+        runs = last_runs(site, [one.name for one in chosen])
+        say_last(runs, as_json=as_json)
+        raise typer.Exit(Exit.FAILED if has_findings(runs) else Exit.OK)
     since_ms = 0 if study else round((time.time() - since) * 1000)
-    found = _compared(site, destination or [], since_ms, study, resend=resend)
+    found = _compared(site, chosen, since_ms, study, resend=resend)
     if as_json:
         say_json([one.plain for one in found])
     else:
@@ -110,14 +119,13 @@ class _Compared:
 
 
 def _compared(
-    site: "Site", names: list[str], since_ms: int, study: str | None, *, resend: bool
+    site: "Site", chosen: "list[Destination]", since_ms: int, study: str | None, *, resend: bool
 ) -> list[_Compared]:
     from router.commitment.reconciling import Comparing, studies
     from router.net.errors import NetError
     from router.store.opening import open_store
 
     found = []
-    chosen = list(_chosen(site, names))
     with ExitStack() as stack:
         ledger = stack.enter_context(open_ledger(site))
         store = open_store(site)
