@@ -77,9 +77,14 @@ class Capture:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._ring_until_heard(b"the end")
-        os.kill(self._program.pid, signal.SIGINT)
-        self._program.process.wait(30)
+        self.stop()
+
+    def stop(self) -> None:
+        """End it, if it has not ended before."""
+        if self._program.running():
+            self._ring_until_heard(b"the end")
+            os.kill(self._program.pid, signal.SIGINT)
+            self._program.process.wait(30)
 
     def _ring_until_heard(self, word: bytes) -> None:
         def heard() -> bool:
