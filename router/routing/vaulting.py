@@ -7,6 +7,8 @@ routes: nothing leaves under a profile with a vault that the vault does not know
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
@@ -84,46 +86,82 @@ def _keys(settings: Vault) -> VaultKeys:
     return VaultKeys(settings)
 
 
-def pairs_of(dispatch: Dispatch, original: EncodedDataSet, edited: Edited) -> list[Pair]:
+def pairs_of(dispatch: Dispatch, original: EncodedDataSet, edited: Edited) -> tuple[Pair, ...]:
     """What an object was called as it came, and is called as it leaves; nothing where its
     profile keeps nothing."""
     profile = dispatch.profile
     if profile is None or profile.vault is None:
-        return []
-    patient = _text(original, _PATIENT_ID)
-    days = edited.days or None
+        return ()
+    series = _Series(
+        project=profile.key,
+        profile=dispatch.deidentify or "",
+        version=profile.fingerprint,
+        patient=(_text(original, _PATIENT_ID), edited.patient_id),
+        issuer=_text(original, _ISSUER),
+        name=_text(original, _PATIENT_NAME) if profile.vault.names else "",
+        study=(_text(original, _STUDY), edited.study_instance_uid),
+        accession=(_text(original, _ACCESSION_NUMBER), edited.accession_number),
+        series=(_text(original, _SERIES), edited.series_instance_uid),
+        days=edited.days or None,
+    )
+    above = _above(series)
+    if not profile.vault.instances:
+        return above
+    names = _text(original, _INSTANCE), edited.sop_instance_uid
+    return (*above, series.pair("instance", names, parent=edited.series_instance_uid))
 
-    def pair(kind: vault.Kind, old: str, new: str, parent: str, **more: object) -> Pair:
+
+@dataclass(frozen=True, slots=True)
+class _Series:
+    """What all objects of a series tell alike; names are as they were and as they are now."""
+
+    project: str
+    profile: str
+    version: str
+    patient: tuple[str, str]
+    issuer: str
+    name: str
+    study: tuple[str, str]
+    accession: tuple[str, str]
+    series: tuple[str, str]
+    days: int | None
+
+    def pair(
+        self,
+        kind: vault.Kind,
+        names: tuple[str, str],
+        *,
+        parent: str = "",
+        issuer: str = "",
+        name: str = "",
+        days: int | None = None,
+    ) -> Pair:
         return Pair(
-            project=profile.key,
-            profile=dispatch.deidentify or "",
+            project=self.project,
+            profile=self.profile,
             kind=kind,
-            old=old,
-            new=new,
+            old=names[0],
+            new=names[1],
             parent=parent,
-            subject=patient,
-            version=profile.fingerprint,
-            **more,  # type: ignore[arg-type]
+            subject=self.patient[0],
+            issuer=issuer,
+            name=name,
+            days=days,
+            version=self.version,
         )
 
-    study, series = _text(original, _STUDY), _text(original, _SERIES)
-    found = [
-        pair("study", study, edited.study_instance_uid, edited.patient_id, days=days),
-        pair("series", series, edited.series_instance_uid, edited.study_instance_uid),
-    ]
-    if patient:
-        name = _text(original, _PATIENT_NAME) if profile.vault.names else ""
-        issuer = _text(original, _ISSUER)
-        found.append(
-            pair("patient", patient, edited.patient_id, "", issuer=issuer, name=name, days=days)
-        )
-    if accession := _text(original, _ACCESSION_NUMBER):
-        study_now = edited.study_instance_uid
-        found.append(pair("accession", accession, edited.accession_number, study_now))
-    if profile.vault.instances:
-        uid = _text(original, _INSTANCE)
-        found.append(pair("instance", uid, edited.sop_instance_uid, edited.series_instance_uid))
-    return [one for one in found if one.old]
+
+@lru_cache(maxsize=64)
+def _above(of: _Series) -> tuple[Pair, ...]:
+    """The pairs of patient, study and series. Kept for the next object, which mostly has the same:
+    what is there already is told once for a batch, and costs nothing to find out."""
+    pairs = (
+        of.pair("patient", of.patient, issuer=of.issuer, name=of.name, days=of.days),
+        of.pair("study", of.study, parent=of.patient[1], days=of.days),
+        of.pair("accession", of.accession, parent=of.study[1]),
+        of.pair("series", of.series, parent=of.study[1]),
+    )
+    return tuple(pair for pair in pairs if pair.old)
 
 
 def _text(data_set: EncodedDataSet, path: AttributePath) -> str:

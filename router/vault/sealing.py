@@ -12,7 +12,6 @@ import hmac
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -87,27 +86,30 @@ class VaultKeys:
         return [self._seal(pair) for pair in dict.fromkeys(pairs)]
 
     def _seal(self, pair: Pair) -> SealedPair:
-        key = self.sealing
-        row = SealedPair(
-            digest=key.index("pair", _content(pair)),
+        key, subject = self.sealing, pair.subject
+        digest = key.index("pair", _content(pair))
+        new, old = key.index("new", pair.new), key.index("old", pair.old)
+        whose = key.index("subject", subject) if subject else None
+        beside = _beside(key.name, pair.project, pair.profile, pair.kind, digest, new, old, whose)
+        return SealedPair(
+            digest=digest,
             key_name=key.name,
             project=pair.project,
             profile=pair.profile,
             kind=pair.kind,
-            new_index=key.index("new", pair.new),
-            old_index=key.index("old", pair.old),
-            subject_index=key.index("subject", pair.subject) if pair.subject else None,
-            sealed=b"",
+            new_index=new,
+            old_index=old,
+            subject_index=whose,
+            sealed=key.encrypt(_text(pair), beside),
         )
-        return replace(row, sealed=key.encrypt(_text(pair), _beside(row)))
 
     def open(self, row: SealedPair) -> Pair:
         """KeyMissing, or Tampered."""
         key = self._keys.get(row.key_name)
         if key is None:
             raise KeyMissing(row.key_name)
-        told = json.loads(key.decrypt(row.sealed, _beside(row)))
-        return Pair(project=row.project, profile=row.profile, **{"old": "", "new": "", **told})
+        told = json.loads(key.decrypt(row.sealed, _beside_row(row)))
+        return Pair(project=row.project, profile=row.profile, **told)
 
     def indexes(self, text: str) -> list[bytes]:
         """What a name is found by, old or new, under each key."""
@@ -139,23 +141,41 @@ def _derived(secret: str, purpose: bytes) -> bytes:
     return made.derive(secret.encode())
 
 
-_SAID = ("kind", "old", "new", "parent", "subject", "issuer", "name", "days")
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def _content(pair: Pair) -> str:
     """All that a pair says; two that differ in the profile's version alone say the same."""
-    return json.dumps([pair.project, pair.profile, *(getattr(pair, name) for name in _SAID)])
+    said = (pair.kind, pair.old, pair.new, pair.parent, pair.subject, pair.issuer, pair.name)
+    return _encode((pair.project, pair.profile, *said, pair.days))
 
 
 def _text(pair: Pair) -> bytes:
-    told = {name: getattr(pair, name) for name in (*_SAID, "version")}
-    return json.dumps(
-        {name: said for name, said in told.items() if said not in ("", None)}
-    ).encode()
+    said: dict[str, object] = {"kind": pair.kind, "old": pair.old, "new": pair.new}
+    for name in ("parent", "subject", "issuer", "name", "days", "version"):
+        if value := getattr(pair, name):
+            said[name] = value
+    return _encode(said).encode("ascii")
 
 
-def _beside(row: SealedPair) -> bytes:
-    """What of a row is not sealed, and must not be changed either."""
+def _beside_row(row: SealedPair) -> bytes:
     words = (row.key_name, row.project, row.profile, row.kind)
-    indexes = (row.digest, row.new_index, row.old_index, row.subject_index or b"")
-    return json.dumps([*words, *(index.hex() for index in indexes)]).encode()
+    return _beside(*words, row.digest, row.new_index, row.old_index, row.subject_index)
+
+
+def _beside(
+    key_name: str,
+    project: str,
+    profile: str,
+    kind: str,
+    digest: bytes,
+    new: bytes,
+    old: bytes,
+    subject: bytes | None,
+) -> bytes:
+    """What of a row is not sealed, and must not be changed either. Texts end with a byte that
+    UTF-8 does not have; of the indexes the lengths are said."""
+    words = [word.encode("utf-8", "surrogatepass") for word in (key_name, project, profile, kind)]
+    indexes = (digest, new, old, subject or b"")
+    lengths = b"".join(len(index).to_bytes(4, "big") for index in indexes)
+    return b"\xff".join((*words, lengths)) + b"".join(indexes)

@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import cached_property
 from importlib.util import find_spec
 from typing import Annotated, Final, Literal, TypeAlias
 
@@ -150,7 +151,7 @@ class Profile(Section):
     def secret(self) -> Key:
         return self._secret
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """Stands for all that decides what becomes of an object; the same in every process."""
         written = self.model_dump(mode="json", by_alias=True)
