@@ -173,6 +173,9 @@ def _in_plain_words(error: yaml.MarkedYAMLError, text: str) -> tuple[Any, str]:
         return error.context_mark or mark, "a colon is missing after this word"
     if mark is not None and text[mark.index : mark.index + 1] == "\t":
         return mark, "a tabulator indents nothing: use blanks"
+    line = "".join(text.splitlines()[mark.line : mark.line + 1]) if mark is not None else ""
+    if "flow" in words and "${" in line:
+        words += '; write "${NAME}" in quotes where it stands within braces or brackets'
     if "mapping values are not allowed" in words:
         words += "; is there a word without its colon before it, or a text with one not in quotes?"
     return mark, words

@@ -20,9 +20,6 @@ LEADER_MS = 9_000
 """How long the site is without a leader when one was killed, with a third on top for those that
 stand by to ask: less than 15 s."""
 
-CONDUCTOR = "conductor"
-"""The leader's name in the ledger."""
-
 log = get_logger("conductor")
 
 
@@ -82,13 +79,13 @@ class Leadership:
 def lead(ledger: Ledger, owner: str) -> bool:
     """Take or renew the leader's lease; False while another holds it. Raises LedgerError."""
     with ledger.write() as connection:
-        return leases.lead(connection, CONDUCTOR, owner, LEADER_MS)
+        return leases.lead(connection, leases.CONDUCTOR, owner, LEADER_MS)
 
 
 def resign(ledger: Ledger, owner: str) -> None:
     """Let another one lead at once. Raises LedgerError."""
     with ledger.write() as connection:
-        leases.resign(connection, CONDUCTOR, owner)
+        leases.resign(connection, leases.CONDUCTOR, owner)
 
 
 class Rounds:

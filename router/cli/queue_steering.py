@@ -99,7 +99,8 @@ def _steer(site: Site, change: Change, wanted: DeliveryFilter, *, ask: bool) -> 
             _ask(ledger, wanted)
         changed = _apply(ledger, change, wanted)
         if change is deliveries.retry:
-            _probe_now(ledger, wanted.destination)
+            for name in _probe_now(ledger, wanted.destination):
+                typer.echo(f"{name} is down: it is tried at once", err=True)
     return changed
 
 
@@ -123,12 +124,12 @@ def _ask(ledger: Ledger, wanted: DeliveryFilter) -> None:
     typer.confirm(f"Give up {count} deliveries for good?", abort=True)
 
 
-def _probe_now(ledger: Ledger, destination: str | None) -> None:
+def _probe_now(ledger: Ledger, destination: str | None) -> list[str]:
     """A person who retries does not want to wait for the next probe of a dead destination."""
     with ledger.write() as connection:
         names = [item.name for item in destinations.all_health(connection) if not item.up]
-        for name in names if destination is None else [destination]:
-            destinations.probe_now(connection, name)
+        chosen = names if destination is None else [destination]
+        return [name for name in chosen if destinations.probe_now(connection, name)]
 
 
 def stop(

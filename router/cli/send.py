@@ -75,7 +75,7 @@ def send(
     sending = Sending(open_for, width=associations)
     started = time.monotonic()
     _run(sending, items, watched=not as_json)
-    _report(sending, skipped, time.monotonic() - started, as_json=as_json)
+    _report(sending, skipped, f"{host}:{port}", time.monotonic() - started, as_json=as_json)
     if sending.tally.failures:
         raise typer.Exit(Exit.FAILED)
 
@@ -128,7 +128,12 @@ def _run(sending: "Sending", items: Sequence["Item"], *, watched: bool) -> None:
 
 
 def _report(
-    sending: "Sending", skipped: Sequence["Failure"], seconds: float, *, as_json: bool
+    sending: "Sending",
+    skipped: Sequence["Failure"],
+    where: str,
+    seconds: float,
+    *,
+    as_json: bool,
 ) -> None:
     from router.cli.sending import NOT_TRIED
 
@@ -153,14 +158,13 @@ def _report(
     _say_files("not stored", tried)
     if len(tried) < len(tally.failures):
         typer.echo(f"not stored: {len(tally.failures) - len(tried)} more, not tried", err=True)
-    rate = tally.sent / seconds if seconds else 0.0
     warned = f" ({tally.warnings} with a warning)" if tally.warnings else ""
     failed = f", {len(tally.failures)} failed" if tally.failures else ""
     passed_over = f", {len(skipped)} passed over" if skipped else ""
-    typer.echo(
-        f"{tally.sent} sent{warned}{failed}{passed_over}: "
-        f"{size(tally.bytes)} in {seconds:.1f} s, {rate:,.0f} objects/s"
-    )
+    pace = ""
+    if tally.sent and seconds:
+        pace = f": {size(tally.bytes)} in {seconds:.1f} s, {tally.sent / seconds:,.0f} objects/s"
+    typer.echo(f"{tally.sent} sent to {where}{warned}{failed}{passed_over}{pace}")
 
 
 def _say_files(what: str, failures: Sequence["Failure"]) -> None:

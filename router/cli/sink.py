@@ -171,16 +171,21 @@ def _report(totals: "Totals", *, as_json: bool) -> None:
     for status, count in totals.statuses.items():
         typer.echo(f"  {count} answered {status}" if status != "aborted" else f"  {count} aborted")
     if totals.rejected:
-        typer.echo(f"  {totals.rejected} associations rejected")
+        typer.echo(f"  {_count(totals.rejected, 'association')} rejected")
     if totals.incomplete:
-        typer.echo(f"  {totals.incomplete} objects broken off by their senders")
+        typer.echo(f"  {_count(totals.incomplete, 'object')} broken off by their senders")
 
 
 def _line(totals: "Totals") -> str:
-    return (
-        f"{totals.objects} objects, {size(totals.bytes)}, {totals.associations} associations, "
-        f"{totals.rate:,.0f} objects/s"
+    said = (
+        f"{_count(totals.objects, 'object')}, {size(totals.bytes)}, "
+        f"{_count(totals.associations, 'association')}"
     )
+    return f"{said}, {totals.rate:,.0f} objects/s" if totals.rate else said
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' if number != 1 else ''}"
 
 
 def _status(text: str) -> int:

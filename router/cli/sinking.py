@@ -50,8 +50,8 @@ class Totals:
 
     @property
     def rate(self) -> float:
-        """Objects per second between the first and the last."""
-        return self.objects / self.seconds if self.seconds else 0.0
+        """Objects per second between the first and the last; 0 where that says nothing yet."""
+        return self.objects / self.seconds if self.objects > 1 and self.seconds else 0.0
 
 
 class Sink:

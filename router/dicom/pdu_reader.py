@@ -56,10 +56,18 @@ def read_pdu(kind: int, body: memoryview, limits: Limits) -> Pdu:
             raise unrecognized_pdu(kind)
 
 
+_OTHER_PROTOCOLS = {
+    **dict.fromkeys(b"GHPO", ": this is HTTP, not DICOM (another port?)"),
+    **dict.fromkeys((0x14, 0x15, 0x16), ": this is TLS, and DICOM without it was expected"),
+}
+"""What the first byte is of: the usual mistakes in a setting."""
+
+
 def unrecognized_pdu(kind: int) -> RemoteProtocolError:
     """Return the error for a first byte that is no PDU type."""
     return RemoteProtocolError(
-        f"unrecognized PDU type {kind:02X}H", abort_reason=AbortReason.UNRECOGNIZED_PDU
+        f"unrecognized PDU type {kind:02X}H{_OTHER_PROTOCOLS.get(kind, '')}",
+        abort_reason=AbortReason.UNRECOGNIZED_PDU,
     )
 
 

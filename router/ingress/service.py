@@ -57,7 +57,7 @@ class Ingress:
             urgencies=urgencies,
             store=store,
         )
-        space = SpaceGuard(
+        self._space = SpaceGuard(
             free_bytes=spool.store.free_bytes,
             clock=time.monotonic,
             low=site.free_space.low,
@@ -66,7 +66,7 @@ class Ingress:
         shared = site.durability == "shared"
         sink = ObjectSink(
             spool=spool,
-            space=space,
+            space=self._space,
             durable=site.durability != "unsafe",
             refuses=self._came_before if site.duplicates == "refuse" else _never,
             submit=self._intake.submit_carried if shared else self._intake.submit,
@@ -102,6 +102,7 @@ class Ingress:
             except OSError as error:
                 raise OSError(error.errno, f"listener {name}: {error.strerror}") from None
         self._intake.start()
+        self._space.has_room()  # a disk that is full already is told of before anybody sends
 
     def stop(self, drain_seconds: float) -> None:
         """Take no new associations, let those that are open end, and settle the rest."""

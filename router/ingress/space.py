@@ -9,8 +9,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from router.logs import get_logger
+
 ASK_AGAIN_SECONDS = 0.5
 ASK_AGAIN_BYTES = 64 << 20
+
+log = get_logger("ingress")
 
 
 class SpaceGuard:
@@ -47,6 +51,13 @@ class SpaceGuard:
     def _ask(self) -> bool:
         try:
             free = self._free_bytes()
-        except OSError:
-            return False
-        return free >= (self._low if self._room else self._high)
+        except OSError as error:
+            return self._told(False, reason=error.strerror)
+        return self._told(free >= (self._low if self._room else self._high), free_bytes=free)
+
+    def _told(self, room: bool, **what: object) -> bool:
+        if self._room and not room:
+            log.error("no room on the disk: objects are refused with A700", low=self._low, **what)
+        elif room and not self._room:
+            log.info("there is room on the disk again", high=self._high, **what)
+        return room

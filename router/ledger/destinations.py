@@ -206,12 +206,15 @@ def release(conn: Connection, name: str) -> None:
 _PROBE_NOW = (
     update(DESTINATIONS)
     .where(DESTINATIONS.c.name == bindparam("of_name"), _DOWN)
-    .values(next_probe_at=NOW)
+    .values(next_probe_at=NOW, failures=0)
 )
 
 
 def probe_now(conn: Connection, name: str) -> bool:
-    """Try a dead destination without further delay. Whether it is dead at all."""
+    """Try a dead destination without further delay. Whether it is dead at all.
+
+    Its waits begin anew: who asks is about to mend it, and would otherwise, by asking again and
+    again, make them longer."""
     return conn.execute(_PROBE_NOW, {"of_name": name}).rowcount > 0
 
 

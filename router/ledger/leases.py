@@ -1,11 +1,24 @@
 """Leadership: a lease on a name, so that one of several processes acts. And the end of leases that
 their owners cannot give back themselves."""
 
-from sqlalchemy import ColumnElement, Connection, Integer, bindparam, func, or_, text, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Integer,
+    bindparam,
+    func,
+    or_,
+    select,
+    text,
+    update,
+)
 
 from router.ledger.models import DELIVERIES, DESTINATION_SLOTS, DESTINATIONS, LEADERS
 from router.ledger.models_commitment import COMMITMENT_ORDERS, COMMITMENT_REQUESTS
 from router.ledger.statements import LEASED, NOTHING, NOW, InsertNew, constant
+
+CONDUCTOR = "conductor"
+"""The name that the process leads under which rings for what is due, of all of a site."""
 
 _LEAD = (
     update(LEADERS)
@@ -29,6 +42,18 @@ def lead(conn: Connection, name: str, owner: str, lease_ms: int) -> bool:
         return True
     conn.execute(_NEW.on(conn), {"name": name})
     return conn.execute(_LEAD, wanted).rowcount > 0
+
+
+_LEADS = (
+    select(LEADERS.c.owner)
+    .where(LEADERS.c.name == bindparam("of_name"))
+    .where(LEADERS.c.owner.is_not(None), LEADERS.c.lease_until >= NOW)
+)
+
+
+def leader(conn: Connection, name: str) -> str | None:
+    """Who leads now; None: nobody does."""
+    return conn.scalar(_LEADS, {"of_name": name})
 
 
 _RESIGN = (

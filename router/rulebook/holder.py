@@ -18,7 +18,7 @@ from router.ledger import Ledger, destinations, versions
 from router.ledger.versions import Activation
 from router.logs import get_logger
 from router.rulebook.files import Signature, SiteFiles, read_files, rules_of, signature, watched
-from router.rulebook.live import changed, need_restart
+from router.rulebook.live import changed, lacks_threads, need_restart
 from rules.documents import DocumentError
 from rules.routes import RouteTable
 
@@ -178,6 +178,12 @@ class Rulebook:
         now = changed(self._first, site)
         if now == self._site:
             return
+        if lacks_threads(self._first, site):
+            log.info(
+                "threads for the destinations of the start: a slow one may keep others waiting",
+                threads=self._first.egress_workers,
+                wanted=site.egress_workers,
+            )
         gone = set(self._site.destination_names) - set(now.destination_names)
         self._site = now
         self._ensure_destinations()

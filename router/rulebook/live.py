@@ -26,7 +26,9 @@ def changed(first: Site, site: Site) -> Site:
 def need_restart(first: Site, site: Site) -> list[str]:
     """The settings in which the file differs from what this process started with, and will."""
     names = [name for name in type(site).model_fields if name not in LIVE]
-    found = [name for name in names if getattr(first, name) != getattr(site, name)]
-    if "workers" not in found and site.egress_workers > first.egress_workers:
-        found.append("workers")  # threads enough for the destinations of the start
-    return found
+    return [name for name in names if getattr(first, name) != getattr(site, name)]
+
+
+def lacks_threads(first: Site, site: Site) -> bool:
+    """Whether this process has fewer threads than the destinations want that came since."""
+    return first.workers == site.workers and site.egress_workers > first.egress_workers

@@ -68,6 +68,16 @@ def test_one_probe_at_a_time(ledger: Ledger):
         assert not destinations.probe_now(conn, "pacs")
 
 
+def test_a_person_who_asks_again_and_again_does_not_make_waits_longer(ledger: Ledger):
+    with ledger.write() as conn:
+        for _ in range(5):
+            destinations.mark_down(conn, "pacs", "connect_failed", -1)
+        assert destinations.health(conn, "pacs").failures > 1
+        destinations.probe_now(conn, "pacs")
+        assert destinations.health(conn, "pacs").failures == 0
+        assert destinations.mark_down(conn, "pacs", "connect_failed", -1).failures == 1
+
+
 def test_bells_ring_where_work_is_due(ledger: Ledger, story):
     with ledger.write() as conn:
         destinations.ensure(conn, ["idle", "pacs", "research"])

@@ -54,7 +54,10 @@ def version_named(connection: Connection, name: str) -> str:
         if name == "previous":
             known = [one for one in known if one != known[0]]
         if not known:
-            fail(Exit.FAILED, f"the ledger knows no version {name}")
+            other = (
+                "no rules were ever in force" if name == "in-force" else "there was no other yet"
+            )
+            fail(Exit.FAILED, f"there is no version {name}: {other}")
         return known[0]
     found = versions.beginning_with(connection, name)
     if len(found) > 1 and name not in found:

@@ -106,7 +106,9 @@ def test_a_version_that_is_not_there(
     call("rules", "reload", "-c", site_file)
     if not name:
         call("rules", "rollback", "-c", site_file)
-    assert call("rules", "rollback", name or "x", "-c", site_file).code == code
+    said = call("rules", "rollback", name or "x", "-c", site_file)
+    assert said.code == code
+    assert "there is no version" in said.err
 
 
 def test_a_ledger_without_rules_has_no_history(call: Any, site_file: Path, ledger: Ledger):

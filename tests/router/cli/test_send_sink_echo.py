@@ -94,7 +94,7 @@ def test_a_folder_arrives_byte_for_byte(call: Any, start_sink, files, tmp_path: 
     sink = start_sink("--into", kept)
     said = call("send", files, "--to", sink.address, "-j", jobs)
     assert said.code == 0
-    assert said.out.startswith("10 sent, 1 passed over: 10.2 KB in ")
+    assert said.out.startswith(f"10 sent to {sink.address}, 1 passed over: 10.2 KB in ")
     assert "README: not a DICOM file" in said.err
     assert data_sets(kept) == data_sets(files)
     assert min(path.name for path in kept.iterdir()) == "1.2.3.0.dcm"
@@ -115,9 +115,10 @@ def test_what_went_wrong_is_told_for_each_object(call: Any, start_sink, files):
 
 
 def test_warnings_are_deliveries(call: Any, start_sink, files):
-    said = call("send", files, "--to", start_sink("--status", "b000").address)
+    sink = start_sink("--status", "b000")
+    said = call("send", files, "--to", sink.address)
     assert said.code == 0
-    assert said.out.startswith("10 sent (10 with a warning), 1 passed over")
+    assert said.out.startswith(f"10 sent to {sink.address} (10 with a warning), 1 passed")
 
 
 def test_an_abort_costs_one_object(call: Any, start_sink, files):
@@ -181,7 +182,7 @@ def test_a_peer_that_does_not_take_the_transfer_syntax(call: Any, tmp_path: Path
     said = call("send", *paths, "--to", f"127.0.0.1:{port}")
     program.stop()
     assert said.code == 1
-    assert said.out.startswith("1 sent, 1 failed")
+    assert said.out.startswith(f"1 sent to 127.0.0.1:{port}, 1 failed")
     assert "the peer does not take" in said.err
 
 

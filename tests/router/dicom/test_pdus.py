@@ -8,7 +8,7 @@ from pynetdicom import pdu as theirs
 
 from router.dicom.errors import LocalProtocolError, RemoteProtocolError
 from router.dicom.limits import Limits
-from router.dicom.pdu_reader import read_pdu
+from router.dicom.pdu_reader import read_pdu, unrecognized_pdu
 from router.dicom.pdu_stream import Arrival, PduStream
 from router.dicom.pdu_writer import write_pdu
 from router.dicom.pdus import (
@@ -257,6 +257,15 @@ def _cut(data: bytes, cut: int) -> bytes:
 def _without_user_information(request: AAssociateRq) -> bytes:
     data = write_pdu(request)
     return data[: data.index(bytes([ItemType.USER_INFORMATION, 0]), 74)]
+
+
+@pytest.mark.parametrize(
+    ("first", "words"),
+    [(b"HTTP/1.1 400 Bad", "HTTP"), (b"GET / HTTP/1.1\r\n", "HTTP"), (b"\x16\x03\x01\x02", "TLS")],
+)
+def test_another_protocol_is_called_by_its_name(first: bytes, words: str) -> None:
+    with pytest.raises(RemoteProtocolError, match=words):
+        raise unrecognized_pdu(first[0])
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The water marks of free space: refuse below the low one, accept again above the high one."""
 
 import pytest
+from structlog.testing import capture_logs
 
 from router.ingress.space import ASK_AGAIN_SECONDS, SpaceGuard
 
@@ -56,3 +57,12 @@ def test_an_object_under_way_is_looked_at_anew(disk: Disk, guard: SpaceGuard) ->
 def test_a_disk_that_cannot_say_has_no_room(disk: Disk, guard: SpaceGuard) -> None:
     disk.broken = True
     assert not guard.has_room()
+
+
+def test_the_log_says_once_that_there_is_no_room(disk: Disk, guard: SpaceGuard) -> None:
+    with capture_logs() as logged:
+        for free in (150, 99, 98, 250, 250, 97):
+            ask_later(disk, guard, free)
+    errors = [event for event in logged if event["log_level"] == "error"]
+    assert [event["free_bytes"] for event in errors] == [99, 97]
+    assert all("A700" in event["event"] for event in errors)

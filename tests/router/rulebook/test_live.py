@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from router.config import Site
-from router.rulebook.live import LIVE, changed, need_restart
+from router.rulebook.live import LIVE, changed, lacks_threads, need_restart
 
 BASE = {"listeners": [{"name": "main", "ae_title": "ROUTER"}]}
 PAGE = (Path(__file__).parents[3] / "docs" / "rules.md").read_text(encoding="utf-8")
@@ -27,11 +27,20 @@ def test_the_page_names_what_changes_without_a_restart() -> None:
     [
         ({"on_no_match": "discard", "loops": {"receptions": 9}}, []),
         ({"log": {"level": "debug"}, "duplicates": "refuse"}, ["duplicates", "log"]),
-        ({"destinations": [{"name": "a", "folder": {"path": "a", "writers": 4}}]}, ["workers"]),
+        ({"workers": {"egress": 9}}, ["workers"]),
+        ({"destinations": [{"name": "a", "folder": {"path": "a", "writers": 4}}]}, []),
     ],
 )
 def test_what_waits_for_a_restart_is_named(settings: dict[str, object], named: list[str]) -> None:
     assert need_restart(site(), site(**settings)) == named
+
+
+def test_destinations_may_want_more_threads_than_there_are() -> None:
+    more = site(destinations=[{"name": "a", "folder": {"path": "a", "writers": 4}}])
+    assert lacks_threads(site(), more)
+    assert not lacks_threads(more, site())
+    # Who says how many has been told that the setting waits for a restart.
+    assert not lacks_threads(site(), site(workers={"egress": 9}))
 
 
 def test_the_rest_stays_as_it_was_at_the_start() -> None:
