@@ -96,6 +96,11 @@ OBJECTS_FORGOTTEN = Counter(
     "dicom_router_objects_forgotten_total",
     "Objects deleted from the store after their retention.",
 )
+VAULT_QUESTIONS = Counter(
+    "dicom_router_vault_questions_total",
+    "What people asked of the vault, as its audit has it.",
+    ["action", "outcome"],
+)
 HISTORIES_ENDED = Counter(
     "dicom_router_histories_ended_total",
     "Objects whose rows were dropped after the time that the history is kept.",

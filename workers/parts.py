@@ -19,6 +19,7 @@ from router.commitment.asking import PUSH
 from router.commitment.hearing import Terms
 from router.commitment.serving import CommitmentScp
 from router.commitment.unanswered import expire
+from router.conduct.auditing import AuditWatch
 from router.conduct.bundling import close_bundles, drop_old_bundles, ring_left_behind
 from router.conduct.commitment import end_requests, measure_commitment, ring_for_commitment
 from router.conduct.gauges import measure
@@ -213,6 +214,7 @@ def duties_of_the_leader(parts: Parts) -> list[Duty]:
         # Counting a backlog of millions takes the database most of a second.
         Duty(name="measure", every=10.0, act=lambda: measure(ledger, site()), share=0.01),
         Duty(name="end_history", every=10.0, act=lambda: _end_history(ledger, site())),
+        Duty(name="audit", every=10.0, act=AuditWatch(ledger).look),
     ]
 
 

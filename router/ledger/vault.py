@@ -237,6 +237,26 @@ def audits(conn: Connection, *, limit: int) -> list[Audit]:
     return [Audit(**row) for row in conn.execute(_AUDITS, {"limit": limit}).mappings()]
 
 
+_SINCE = (
+    select(*(VAULT_AUDIT.c[name] for name in (*NewAudit.__slots__, "id", "at")))
+    .where(VAULT_AUDIT.c.id > bindparam("after"))
+    .order_by(VAULT_AUDIT.c.id)
+    .limit(bindparam("limit"))
+)
+_BEFORE = select(func.max(VAULT_AUDIT.c.id)).where(VAULT_AUDIT.c.at < NOW - bindparam("ago_ms"))
+
+
+def audits_after(conn: Connection, audit_id: int, *, limit: int) -> list[Audit]:
+    """What was asked after that, in its order."""
+    terms = {"after": audit_id, "limit": limit}
+    return [Audit(**row) for row in conn.execute(_SINCE, terms).mappings()]
+
+
+def last_audit_before(conn: Connection, ago_ms: int) -> int:
+    """The number of the last one that is older; 0: there is none."""
+    return int(conn.scalar(_BEFORE, {"ago_ms": ago_ms}) or 0)
+
+
 def _kept(result: CursorResult[Any]) -> list[KeptPair]:
     return [
         KeptPair(
