@@ -21,6 +21,7 @@ COMMANDS = {
     "bundles": "Studies and series that routes wait for; close them by hand.",
     "broker": "How full the broker's queues are, and the tickets that nobody could do.",
     "trace": "Everything known about an object: received, routed, edited, tried, delivered.",
+    "studies": "A line for each study and destination: received, delivered, committed, missing.",
     "reconcile": "What destinations lack of what they were sent (C-FIND), and send it again.",
     "echo": "Ask a destination whether it answers (C-ECHO).",
     "send": "Send files and folders to a Storage SCP.",

@@ -38,7 +38,7 @@ from router.cli.queue_views import (
     say_summary,
     summary_json,
 )
-from router.cli.render import plain, say_json
+from router.cli.render import plain_fields, say_json
 from router.ledger import DeliveryFilter, destinations, queries
 from router.ledger.bundle_views import open_counts
 from router.ledger.clock import read_clock
@@ -60,7 +60,13 @@ def queue(ctx: typer.Context, config: ConfigOption = None, as_json: JsonOption =
         health = destinations.all_health(connection)
         waiting = queries.object_counts(connection)
         bundles, bundled = open_counts(connection)
-        standing = Standing(site=site, now=read_clock(connection), bundles=bundles, bundled=bundled)
+        standing = Standing(
+            site=site,
+            now=read_clock(connection),
+            bundles=bundles,
+            bundled=bundled,
+            proofs=tuple(queries.proof_summary(connection)),
+        )
     shown = (standing, summaries, health, waiting)
     if as_json:
         say_json(summary_json(*shown))
@@ -94,10 +100,11 @@ def list_(
             known_destination(site, ledger, destination)
         with ledger.read() as connection:
             listed = queries.queue_list(connection, wanted, limit=limit, after=after)
+            statuses = queries.statuses(connection, listed)
     if as_json:
-        say_json(plain(listed))
+        say_json([{**plain_fields(item), "status": statuses[item.id]} for item in listed])
         return
-    say_queue(listed)
+    say_queue(listed, statuses)
     if listed:
         say_next_page(listed[-1].id, len(listed), limit)
 

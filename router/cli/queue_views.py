@@ -1,6 +1,6 @@
 """What `queue` and its sub-commands show."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -8,7 +8,12 @@ import typer
 
 from router.cli.render import duration, local, plain, say_table, shown
 from router.ledger import PRIORITIES, Health, ObjectState, StoredObject
-from router.ledger.queries import AGE_BOUNDS_MS, QueuedDelivery, QueueSummary
+from router.ledger.queries import (
+    AGE_BOUNDS_MS,
+    ProofSummary,
+    QueuedDelivery,
+    QueueSummary,
+)
 
 if TYPE_CHECKING:
     from router.config import Site
@@ -27,6 +32,7 @@ class Standing:
     now: int
     bundles: int = 0
     bundled: int = 0
+    proofs: tuple[ProofSummary, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -62,8 +68,16 @@ def summary_json(
                     for item in summaries
                     if item.destination == name
                 },
+                "commitment": {
+                    item.status: {
+                        "total": item.total,
+                        "ages": dict(zip(AGES, item.counts, strict=True)),
+                    }
+                    for item in standing.proofs
+                    if item.destination == name
+                },
             }
-            for name in _all_names(standing.names, summaries)
+            for name in _all_names(standing, summaries)
         ],
         "objects": {state.value: count for state, count in waiting.items()},
         "bundles": {"open": standing.bundles, "objects": standing.bundled},
@@ -79,13 +93,15 @@ def say_summary(
     """Destinations against age, as Postfix's qshape; below it the objects that no one is owed."""
     words = {item.name: health_words(item) for item in health}
     rows: list[list[str | int | None]] = []
-    for name in _all_names(standing.names, summaries):
+    for name in _all_names(standing, summaries):
         how = words.get(name, "up")
         if (until := standing.waits_until(name)) is not None:
             how += f", waits for its schedule until {local(until)}"
         of_name = [item for item in summaries if item.destination == name]
         rows += [[name, item.state.value, item.total, *item.counts, how] for item in of_name]
-        if not of_name:
+        proofs = [item for item in standing.proofs if item.destination == name]
+        rows += [[name, item.status, item.total, *item.counts, how] for item in proofs]
+        if not of_name and not proofs:
             rows.append([name, "", 0, *([0] * len(AGES)), how])
     say_table(["destination", "state", "total", *AGES, "health"], rows)
     if standing.bundles:
@@ -108,13 +124,13 @@ def health_words(health: Health) -> str:
     return f"{held}down since {since}, {health.reason or 'unknown'}, next probe in {probe}"
 
 
-def say_queue(listed: Sequence[QueuedDelivery]) -> None:
-    """Deliveries, a line each."""
+def say_queue(listed: Sequence[QueuedDelivery], statuses: Mapping[int, str]) -> None:
+    """Deliveries, a line each; `statuses`: their states as they are with their proofs."""
     rows: list[list[str | int | None]] = [
         [
             item.id,
             item.destination,
-            item.state.value,
+            statuses[item.id],
             PRIORITY_WORDS.get(item.priority, str(item.priority)),
             local(item.created_at),
             item.attempts,
@@ -165,6 +181,8 @@ def say_next_page(after: int | str, listed: int, limit: int) -> None:
         typer.echo(f"the first {limit}; go on with --after {shown(after)}", err=True)
 
 
-def _all_names(names: Sequence[str], summaries: Sequence[QueueSummary]) -> list[str]:
+def _all_names(standing: Standing, summaries: Sequence[QueueSummary]) -> list[str]:
     """The site's destinations in its order, then those that only the ledger knows."""
-    return list(dict.fromkeys([*names, *(item.destination for item in summaries)]))
+    known = [item.destination for item in summaries]
+    known += [item.destination for item in standing.proofs]
+    return list(dict.fromkeys([*standing.names, *known]))

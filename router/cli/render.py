@@ -6,9 +6,12 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import typer
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 Cell: TypeAlias = str | int | None
 
@@ -46,11 +49,16 @@ def shown(cell: Cell) -> str:
 def plain(value: object) -> object:
     """Dataclasses as JSON objects, their times (milliseconds in the ledger) as ISO 8601."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
-        return {name: _time_or_plain(name, field) for name, field in fields.items()}
+        return plain_fields(value)
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
         return [plain(item) for item in value]
     return value
+
+
+def plain_fields(value: "DataclassInstance") -> dict[str, object]:
+    """A dataclass as a JSON object, to which more can be added."""
+    fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+    return {name: _time_or_plain(name, field) for name, field in fields.items()}
 
 
 def _time_or_plain(name: str, value: object) -> object:

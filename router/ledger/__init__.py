@@ -22,6 +22,7 @@ from router.ledger import (
     reconciliations,
     reconciling,
     shadows,
+    studies,
     vault,
     versions,
 )
@@ -77,6 +78,7 @@ __all__ = [
     "reconciliations",
     "reconciling",
     "shadows",
+    "studies",
     "vault",
     "versions",
 ]

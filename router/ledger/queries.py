@@ -3,11 +3,13 @@
 from router.ledger.queues import (
     AGE_BOUNDS_MS,
     Depth,
+    ProofSummary,
     QueuedDelivery,
     QueueSummary,
     depths,
     object_counts,
     objects_in,
+    proof_summary,
     queue_list,
     queue_summary,
 )
@@ -18,6 +20,7 @@ from router.ledger.tracing import (
     Trace,
     TraceBy,
     TracedDelivery,
+    statuses,
     trace,
 )
 
@@ -27,6 +30,7 @@ __all__ = [
     "Depth",
     "ObjectHistory",
     "Proof",
+    "ProofSummary",
     "QueueSummary",
     "QueuedDelivery",
     "Trace",
@@ -35,7 +39,9 @@ __all__ = [
     "depths",
     "object_counts",
     "objects_in",
+    "proof_summary",
     "queue_list",
     "queue_summary",
+    "statuses",
     "trace",
 ]

@@ -7,8 +7,9 @@ from sqlalchemy import Connection, RowMapping, case, func, select
 
 from router.ledger.interventions import DeliveryFilter
 from router.ledger.models import DELIVERIES, OBJECTS, DeliveryState, ObjectState
+from router.ledger.models_commitment import COMMITMENTS
 from router.ledger.objects import STORED_COLUMNS, StoredObject, stored_object
-from router.ledger.statements import NOW, OPEN, UNFINISHED
+from router.ledger.statements import NOW, OPEN, UNFINISHED, UNPROVEN
 
 MINUTE_MS = 60_000
 AGE_BOUNDS_MS = tuple(minutes * MINUTE_MS for minutes in (5, 15, 60, 240, 1440, 4320))
@@ -85,6 +86,48 @@ def queue_summary(conn: Connection) -> list[QueueSummary]:
             QueueSummary(destination=destination, state=DeliveryState(state), counts=counts)
         )
     return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProofSummary:
+    """What a destination was sent and has not committed yet, by age since it was delivered, as in
+    `QueueSummary`; `status`: `delivered` (not asked for yet) or `requested`."""
+
+    destination: str
+    status: str
+    counts: tuple[int, ...]
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return sum(self.counts)
+
+
+_LATER = [
+    func.sum(case((COMMITMENTS.c.delivered_at > NOW - bound, 1), else_=0))
+    for bound in AGE_BOUNDS_MS
+]
+_UNPROVEN = (
+    select(COMMITMENTS.c.destination, COMMITMENTS.c.state, func.count(), *_LATER)
+    .where(UNPROVEN)
+    .group_by(COMMITMENTS.c.destination, COMMITMENTS.c.state)
+    .order_by(COMMITMENTS.c.destination, COMMITMENTS.c.state)
+)
+
+
+def proof_summary(conn: Connection) -> list[ProofSummary]:
+    """What waits for its proof, destinations against age. Reads every row that does."""
+    found: dict[tuple[str, str], list[int]] = {}
+    for destination, state, total, *younger in conn.execute(_UNPROVEN):
+        edges = [0, *(int(count) for count in younger), total]
+        counts = [high - low for low, high in itertools.pairwise(edges)]
+        key = (destination, "requested" if state == "requested" else "delivered")
+        before = found.get(key, [0] * len(counts))
+        found[key] = [a + b for a, b in zip(before, counts, strict=True)]
+    return [
+        ProofSummary(destination=name, status=word, counts=tuple(counts))
+        for (name, word), counts in sorted(found.items())
+    ]
 
 
 def object_counts(conn: Connection) -> dict[ObjectState, int]:

@@ -76,10 +76,15 @@ class TracedDelivery:
 
     @property
     def status(self) -> str:
-        """In a word: the delivery's state, or that of its proof where delivered is not its end."""
-        if self.proof is None or self.delivery.state is not DeliveryState.DELIVERED:
-            return self.delivery.state.value
-        return "delivered" if self.proof.state == "waived" else self.proof.state
+        """In a word: the delivery's state, or that of its proof where delivered is not its end, or
+        held is for want of it."""
+        state, proof = self.delivery.state, self.proof.state if self.proof else None
+        if (state, proof) in _BY_PROOF:
+            return str(proof)
+        return state.value
+
+
+_BY_PROOF = ((DeliveryState.DELIVERED, "requested"), (DeliveryState.HELD, "refused"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +183,19 @@ def _traces(conn: Connection, ids: Sequence[str]) -> list[Trace]:
         )
         for found in by_ids(conn, ids)
     ]
+
+
+def statuses(conn: Connection, deliveries: Sequence[QueuedDelivery]) -> dict[int, str]:
+    """Each delivery's status in a word, by its number; see `TracedDelivery.status`."""
+    proofs: dict[int, Proof] = {}
+    for start in range(0, len(deliveries), CHUNK):
+        ids = [one.id for one in deliveries[start : start + CHUNK]]
+        for row in conn.execute(_PROOFS, {"ids": ids}).mappings():
+            proofs[row["delivery_id"]] = Proof(**{name: row[name] for name in Proof.__slots__})
+    return {
+        one.id: TracedDelivery(delivery=one, history=(), proof=proofs.get(one.id)).status
+        for one in deliveries
+    }
 
 
 def _with_history(conn: Connection, deliveries: list[QueuedDelivery]) -> list[TracedDelivery]:

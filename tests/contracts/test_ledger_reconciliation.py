@@ -5,8 +5,19 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import text, update
 
-from router.ledger import Identifiers, performed, reconciliations, reconciling
+from router.ledger import (
+    DeliveryFilter,
+    Identifiers,
+    commitments,
+    performed,
+    proofs,
+    queries,
+    reconciliations,
+    reconciling,
+    studies,
+)
 from router.ledger.clock import read_clock
+from router.ledger.commitments import ToCommit
 from router.ledger.models_reconciliation import PERFORMED_STEPS, RECONCILIATIONS
 from router.ledger.performed import Made
 from router.ledger.reconciliations import COUNTS, Finding
@@ -88,8 +99,69 @@ def test_a_study_among_many_is_found_without_reading_them(story):
             assert reconciling.received_of(conn, "2.25.2.7") == 200
             uids = [f"2.25.1.{number}" for number in range(1400, 1450)]
             assert len(reconciling.latest(conn, "dead", uids)) == 50
+            newest = studies.recent(conn, since_ms=0, limit=5)
+            assert newest[0] == f"2.25.2.{PLAN_ROWS // 200}"
+            told = studies.lines(conn, newest)
+            assert [one.received for one in told] == [1, 200, 200, 200, 200]
+            assert studies.named(conn, "A7", limit=5) == ["2.25.2.7"]
         assert plans.whole_tables() == []
-        assert plans.laborious(2_000 if story.ledger.dialect == "postgresql" else 60) == []
+        assert plans.laborious(4_000 if story.ledger.dialect == "postgresql" else 60) == []
+
+
+def test_a_study_is_a_line_with_how_far_each_destination_has_it(story):
+    ids = sent(story, "1.2", "vna", count=4)
+    story.record(*(story.route(one, "pacs") for one in story.receive()))
+    with story.ledger.write() as conn:
+        for one in ids:
+            row = {"id": one, "uid": f"1.2.1.{one}"}
+            conn.execute(
+                text(
+                    "INSERT INTO deliveries (object_id, payload_id, destination, route, priority, "
+                    "state, attempts, next_attempt_at, created_at, owed_since, generation) VALUES "
+                    "(:id, :id, 'pacs', 'all', 2, 'waiting', 0, 0, 0, 0, 0)"
+                ),
+                row,
+            )
+    leased = [one for one in story.lease("pacs", limit=4) if one.object_id in ids]
+    story.end(leased, to_commit=ToCommit(by_query=False, age_ms=0))
+    with story.ledger.write() as conn:
+        _, asked = commitments.open_request(
+            conn, "pacs", transaction_uid="2.25.1", size=3, age_ms=0, grace_ms=60_000
+        )
+        proofs.commit(conn, asked[:1])
+        proofs.hold(conn, asked[1:2], reason="sop_class_refused")
+    perform(story, study="1.2")
+    change(story, ["1.1", "1.2"])
+    run = begin(story)
+    missing = [Finding("missing", "1.2", "x", one.delivery_id, "why") for one in asked[:1]]
+    go_on(story, run, findings=missing, missing=1)
+    with story.ledger.read() as conn:
+        assert studies.recent(conn, since_ms=0, limit=9) == ["1.2"]
+        (line,) = studies.lines(conn, ["1.2", "1.9"])
+        words = queries.statuses(conn, queries.queue_list(conn, DeliveryFilter(), limit=9))
+        unproven = queries.proof_summary(conn)
+    assert (line.received, line.size, line.made, line.lacking) == (4, 4000, 2, None)
+    pacs, vna = line.destinations
+    assert pacs.counts == {"delivered": 1, "requested": 1, "committed": 1, "refused": 1}
+    assert (pacs.missing, pacs.changed) == (1, 0)
+    assert (vna.counts, vna.missing) == ({"delivered": 4}, None)
+    assert sorted(words.values()) == ["refused", "waiting"]
+    told = {(one.destination, one.status): one.total for one in unproven}
+    assert told == {("pacs", "delivered"): 1, ("pacs", "requested"): 1}
+
+
+def test_studies_are_found_by_what_a_person_knows_the_newest_first(story):
+    for study in ("1.2", "1.3", "1.2"):
+        (one,) = story.receive()
+        known = Identifiers(study_instance_uid=study, accession_number="A1", patient_id="P1")
+        story.record(replace(story.route(one, "pacs"), identifiers=known))
+    with story.ledger.read() as conn:
+        for value in ("A1", "P1"):
+            assert studies.named(conn, value, limit=9) == ["1.2", "1.3"]
+        assert studies.named(conn, "1.3", limit=9) == ["1.3"]
+        assert studies.named(conn, "A1", limit=1) == ["1.2"]
+        assert studies.recent(conn, since_ms=0, limit=9) == ["1.2", "1.3"]
+        assert studies.recent(conn, since_ms=10**14, limit=9) == []
 
 
 def begin(story, now=None):

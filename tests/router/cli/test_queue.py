@@ -42,7 +42,12 @@ def test_the_summary_as_json(call: Any, site_file: Path):
     assert pacs["queue"]["waiting"]["total"] == 2
     assert pacs["queue"]["waiting"]["ages"]["5m"] == 2
     assert (ai["health"]["up"], ai["health"]["reason"]) == (False, "connect_refused")
-    assert quiet == {"health": quiet["health"], "scheduled_for": None, "queue": {}}
+    assert quiet == {
+        "health": quiet["health"],
+        "scheduled_for": None,
+        "queue": {},
+        "commitment": {},
+    }
     assert told["objects"] == {"unrouted": 1}
 
 
