@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeAlias, assert_never
 
-from rules.deid.comments import blanked, comments_in
+from rules.deid.comments import blanked, comments_in, has_sound_table
 from rules.deid.engine import Told, deidentify
 from rules.deid.overlays import may_have_overlay_in_unused_bits
 from rules.deid.profile import Profile
@@ -239,6 +239,8 @@ def _without_comments(pieces: tuple[Piece, ...], data_set: EncodedDataSet) -> tu
     element = pixel_element(data_set)
     if element is None or not element.is_undefined:
         return pieces
+    if not has_sound_table(data_set.source, element):
+        raise EditFailed("its table of offsets makes no sense")
     return blanked(pieces, comments_in(data_set.source, element))
 
 

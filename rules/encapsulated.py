@@ -34,7 +34,7 @@ def frames_of(
 
     `extended` is the Extended Offset Table. A table that contradicts the fragments is ignored.
     """
-    table, fragments = _items(source, element)
+    table, fragments = items_of(source, element)
     if not fragments or not frames:
         raise CannotSplit("the pixel data has no frames")
     if frames == 1:
@@ -53,10 +53,10 @@ def frames_of(
 def fragments_of(source: Source, element: Element) -> list[Slice]:
     """All fragments, whatever frame they belong to. MalformedDataSet where it holds something
     other than fragments."""
-    return _items(source, element)[1]
+    return items_of(source, element)[1]
 
 
-def _items(source: Source, element: Element) -> tuple[tuple[int, ...], list[Slice]]:
+def items_of(source: Source, element: Element) -> tuple[tuple[int, ...], list[Slice]]:
     """The Basic Offset Table and the fragments behind it."""
     table: tuple[int, ...] | None = None
     fragments: list[Slice] = []

@@ -6,6 +6,7 @@ the engine did not go through to its last byte.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable
 from enum import Enum
 from functools import lru_cache
@@ -33,7 +34,8 @@ PATIENT_NAME = 0x00100010
 PURPOSE_OF_REFERENCE = 0x0040A170
 _ITEMS = frozenset({b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00"})
 _CODES_THAT_STAY = frozenset({"AT", "CS"})
-_PIXEL_DATA = frozenset(range(PIXELS, PIXELS + 9)) | {0x7FE00001, 0x7FE00002, 0x7FE00003}
+_OFFSETS = frozenset({0x7FE00001, 0x7FE00002})
+_PIXEL_DATA = frozenset(range(PIXELS, PIXELS + 9)) | _OFFSETS | {0x7FE00003}
 
 Told = Callable[[Draft, int, str, str], None]
 """Is told of every attribute: where, which, its code in the table, and what was done."""
@@ -132,6 +134,8 @@ class _Pass:
         blocks: set[int] = set()
         for number in draft.numbers():
             if number in _PIXEL_DATA:
+                if number in _OFFSETS and not _are_offsets(draft, number):
+                    draft.remove_number(number)
                 continue
             if is_creator(number):
                 creators.append(number)
@@ -290,6 +294,15 @@ def _in_manner(code: str, number: int, vr: str, manner: Manner) -> str:
     if code == "K" and vr not in _CODES_THAT_STAY and vr not in ("SQ", "UI"):
         return "D"
     return code
+
+
+def _are_offsets(draft: Draft, number: int) -> bool:
+    """Whether the Extended Offset Table holds places or lengths in this object."""
+    value = draft.current(Tag(number >> 16, number & 0xFFFF))
+    if value is None or len(value.data) % 8:
+        return False
+    places = array("Q", value.data)
+    return all(place <= len(draft.level.source) for place in places)
 
 
 def _hides_items(draft: Draft, number: int) -> bool:

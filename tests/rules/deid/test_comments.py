@@ -7,11 +7,12 @@ from pathlib import Path
 import pydicom
 import pytest
 from pydicom.data import get_testdata_file
+from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate, generate_fragments
 
 from rules.deid.profile import Danger
 from rules.deid.scan import findings
-from rules.edits import apply_edits
+from rules.edits import EditFailed, apply_edits
 from rules.encoded import EncodedDataSet, Slice
 from tests.rules.deid.test_phantom import profile
 from tests.rules.deid.test_scan import encoded, original
@@ -20,9 +21,14 @@ SYNTAX = "1.2.840.10008.1.2.4.50"
 NAME = b"Vandermeer"
 
 
-def result_of(frames: list[bytes], *edits: dict[str, object]) -> tuple[EncodedDataSet, bytes]:
-    made = original()
-    made.PixelData = encapsulate(frames)
+def result_of(
+    frames: list[bytes],
+    *edits: dict[str, object],
+    fragments: bytes = b"",
+    onto: Dataset | None = None,
+) -> tuple[EncodedDataSet, bytes]:
+    pixels, made = fragments or encapsulate(frames), onto or original()
+    made.PixelData = pixels
     made["PixelData"].VR = "OB"
     made["PixelData"].is_undefined_length = True
     source = EncodedDataSet.read(encoded(made).source, SYNTAX)
@@ -118,3 +124,69 @@ def test_a_decoder_sees_the_same_picture(tmp_path: Path) -> None:
     (tmp_path / "out.dcm").write_bytes(result)
     assert NAME not in result
     assert (pydicom.dcmread(tmp_path / "out.dcm").pixel_array == before).all()
+
+
+END = b"\xff\xd9"
+TEXT = segment(0xFE, NAME)
+PART = b"\xff\x90\0\x0a\0\0%b\0\1"
+
+
+def blank(*pieces: bytes) -> bytes:
+    """The pieces without the name."""
+    return b"".join(pieces).replace(NAME, b" " * len(NAME))
+
+
+def in_2000(*of_tile: bytes, size: int | None = None) -> bytes:
+    tile = b"".join(of_tile) + b"\xff\x93Vandermaar"
+    length = 12 + len(tile) if size is None else size
+    return b"\xff\x4f" + segment(0x51, bytes(36)) + PART % length.to_bytes(4, "big") + tile + END
+
+
+COMMENT_2000 = segment(0x64, b"\0\1" + NAME)
+BOX = b"\0\0\0\x0cjP  \r\n\x87\n"
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b"\xff\xd8\xff\xda\0\x02\xff\0\xff\xd0.." + TEXT + b"\xff\xda\0\x02.." + END,
+        b"\xff\xd8\xff\xda\0\x02\x12" + END + NAME,
+        b"\xff\xd8\xff\xda\0\x02\x12" + END + b"\xff\xd8" + TEXT + b"\xff\xda\0\x02\x12" + END,
+        b"\xff\xd8\xff\xf7\0\x02\xff\xda\0\x02\xff\x7f\x12" + TEXT + END,
+        in_2000(COMMENT_2000),
+        in_2000(COMMENT_2000, size=0),
+        in_2000() + NAME,
+        BOX + b"\0\0\0\x12xml " + NAME + b"\0\0\0\0jp2c" + in_2000(COMMENT_2000),
+    ],
+    ids=["between scans", "behind the end", "in the next", "JPEG-LS", "tile", "last tile",
+         "behind the end of JPEG 2000", "box"],
+)  # fmt: skip
+def test_wherever_they_are(frame: bytes) -> None:
+    _, content = result_of([frame])
+    (found,) = frames_in(content)
+    assert found[: len(frame)] == blank(frame)
+
+
+def test_where_a_picture_is_cut_into_fragments() -> None:
+    frame = b"\xff\xd8" + JFIF + TEXT + SCAN
+    at = (frame.index(TEXT) + 8) // 2 * 2
+    made = encapsulate([frame[:at], frame[at:]], has_bot=False)
+    _, content = result_of([], fragments=made)
+    found = b"".join(frames_in(content))
+    assert found[: len(frame)] == frame.replace(TEXT, TEXT[:4] + b" " * len(NAME))
+
+
+@pytest.mark.parametrize("table", [NAME + b"\0\0", b"\0\0\0\0" + NAME[:8]])
+def test_an_offset_table_that_makes_no_sense_holds_the_object(table: bytes) -> None:
+    made = b"\xfe\xff\0\xe0" + len(table).to_bytes(4, "little") + table + encapsulate([SCAN])[12:]
+    with pytest.raises(EditFailed, match="table of offsets"):
+        result_of([], fragments=made)
+
+
+def test_an_extended_table_that_makes_no_sense_is_taken_out() -> None:
+    frame = b"\xff\xd8" + SCAN
+    for value, stays in ((bytes(8), True), (b"Zzyx1234", False)):
+        made = original()
+        made.add_new(0x7FE00001, "OV", value)
+        _, content = result_of([frame], onto=made)
+        assert (value in content) is stays
