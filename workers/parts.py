@@ -24,7 +24,7 @@ from router.conduct.bundling import close_bundles, drop_old_bundles, ring_left_b
 from router.conduct.commitment import end_requests, measure_commitment, ring_for_commitment
 from router.conduct.gauges import measure
 from router.conduct.history import end_history
-from router.conduct.moving import move_deliveries
+from router.conduct.moving import Mover
 from router.conduct.reconciliation import (
     end_old_runs,
     look_for_performed,
@@ -210,7 +210,7 @@ def duties_of_the_leader(parts: Parts) -> list[Duty]:
         Duty(name="bundles", every=1.0, act=partial(close_bundles, ledger, broker)),
         Duty(name="left_behind", every=10.0, act=partial(ring_left_behind, ledger, broker)),
         Duty(name="old_bundles", every=60.0, act=partial(drop_old_bundles, ledger)),
-        Duty(name="move", every=2.0, act=partial(move_deliveries, ledger, broker)),
+        Duty(name="move", every=2.0, act=Mover(ledger, broker).move),
         # Counting a backlog of millions takes the database most of a second.
         Duty(name="measure", every=10.0, act=lambda: measure(ledger, site()), share=0.01),
         Duty(name="end_history", every=10.0, act=lambda: _end_history(ledger, site())),

@@ -159,17 +159,12 @@ def has_more_urgent(conn: Connection, destination: str, priority: int) -> bool:
     return statement is not None and bool(conn.scalar(statement, {"destination": destination}))
 
 
-_UNTIMELY = (
-    select(DELIVERIES.c.id)
-    .where(
-        WAITING,
-        DELIVERIES.c.destination == bindparam("of_destination"),
-        DELIVERIES.c.send_between == bindparam("of_between"),
-        DELIVERIES.c.next_attempt_at <= NOW,
-    )
-    .limit(bindparam("limit", type_=Integer))
-    .with_for_update(skip_locked=True)
-)
+# Of what is due, the first of each priority: a lease's own rows are among them, and no more is
+# looked at, however long what waits without a window is.
+_FIRST = union_all(
+    *(select(due.c.id, due.c.send_between) for due in map(_due, range(4)))
+).subquery()
+_UNTIMELY = select(_FIRST.c.id).where(_FIRST.c.send_between == bindparam("of_between"))
 _POSTPONE = (
     update(DELIVERIES)
     .where(DELIVERIES.c.id.in_(bindparam("ids", expanding=True)))
@@ -178,8 +173,9 @@ _POSTPONE = (
 
 
 def postpone(conn: Connection, destination: str, between: str, *, until: int, limit: int) -> int:
-    """Let deliveries that may be sent in these windows alone wait until the next one opens."""
-    wanted = {"of_destination": destination, "of_between": between, "limit": limit}
+    """Let deliveries that may be sent in these windows alone wait until the next one opens: those
+    among the `limit` of each priority that are due first. How many."""
+    wanted = {"destination": destination, "of_between": between, "limit": limit}
     ids = list(conn.scalars(_UNTIMELY, wanted))
     for start in range(0, len(ids), CHUNK):
         conn.execute(_POSTPONE, {"ids": ids[start : start + CHUNK], "until": until})

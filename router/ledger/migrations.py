@@ -17,7 +17,7 @@ from router.ledger.models import SCHEMA_FLOOR
 if TYPE_CHECKING:
     from alembic.config import Config
 
-NEWEST_REVISION = "0007"
+NEWEST_REVISION = "0008"
 """The newest of the scripts, written here because Alembic takes long to import, and every command
 asks. Revisions are numbers of four digits in order. Tests hold both to the scripts."""
 ADVISORY_LOCK = 0x64726F75  # "drou": two pods that migrate at once take turns

@@ -184,8 +184,11 @@ class Delivery(LedgerTable):
     __table_args__ = (
         UniqueConstraint("object_id", "destination", "generation"),
         Index(
-            "ix_deliveries_members",
+            "ix_deliveries_movable",
             "destination",
+            "members",
+            "move_after_ms",
+            "id",
             sqlite_where=text("state = 'waiting' AND members IS NOT NULL"),
             postgresql_where=text("state = 'waiting' AND members IS NOT NULL"),
         ),

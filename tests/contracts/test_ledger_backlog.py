@@ -45,9 +45,16 @@ INSERT INTO objects (id, received_at, recorded_at, sop_class_uid, sop_instance_u
 """
 _DELIVERIES = """
 INSERT INTO deliveries (object_id, payload_id, destination, route, rules_version, priority, state,
-    attempts, next_attempt_at, created_at, owed_since, generation)
+    attempts, next_attempt_at, created_at, owed_since, generation, members, move_after_ms,
+    send_between)
 {numbers} SELECT {id}, {id}, 'dead', 'all', 'v1', 2, 'waiting', 0, 1700000000000 + i,
-    1700000000000 + i, 1700000000000 + i, 0 FROM n
+    1700000000000 + i, 1700000000000 + i, 0, 'dead gone', 60000,
+    CASE WHEN i > {count} - 10 THEN 'night' END FROM n
+"""
+_OWED_THERE = """
+INSERT INTO deliveries (object_id, payload_id, destination, route, rules_version, priority, state,
+    attempts, next_attempt_at, created_at, owed_since, generation)
+{numbers} SELECT {id}, {id}, 'gone', 'too', 'v1', 2, 'delivered', 1, i, i, i, 0 FROM n
 """
 _EVENTS = """
 INSERT INTO delivery_events (delivery_id, at, state, reason)
@@ -59,16 +66,22 @@ INSERT INTO object_events (object_id, at, kind) {numbers} SELECT {id}, i, 'route
 
 
 def fill(ledger: Ledger, count: int) -> None:
-    """A weekend's deliveries to a destination that is down, and one that is up."""
-    parts = {"numbers": _NUMBERS[ledger.dialect].format(count=count), "id": _ID[ledger.dialect]}
+    """A weekend's deliveries to a group whose members are down, the first half also owed to the
+    second of them by another route, and one destination that is up."""
+    numbers = _NUMBERS[ledger.dialect]
+    parts = {"numbers": numbers.format(count=count), "id": _ID[ledger.dialect], "count": count}
+    some = parts | {"numbers": numbers.format(count=count // 2)}
     with ledger.write() as conn:
         conn.execute(
             text("SET LOCAL statement_timeout = 0")
         ) if conn.dialect.name != "sqlite" else 0
         for statement in (_OBJECTS, _DELIVERIES, _EVENTS, _DECISIONS):
             conn.execute(text(statement.format(**parts)))
+        conn.execute(text(_OWED_THERE.format(**some)))
         destinations.ensure(conn, ["live"])
-        destinations.mark_down(conn, "dead", "connect_failed", HOUR_MS)
+        for name in ("dead", "gone"):
+            destinations.mark_down(conn, name, "connect_failed", HOUR_MS)
+        conn.execute(text("UPDATE destinations SET down_since = 1 WHERE state = 'down'"))
     if ledger.dialect == "postgresql":  # what autovacuum does in a running system
         engine = create_engine(ledger.url, isolation_level="AUTOCOMMIT")
         with engine.connect() as conn:
@@ -161,7 +174,7 @@ def _turns(conn: Connection, story) -> None:
     assert len(leasing.lease_due(conn, "live", owner="w", limit=50, lease_ms=1, share=5)) == 50
     destinations.reserve(conn, "live", 100)
     assert not moving.has_movable(conn)
-    assert moving.move(conn, limit=500) == {}
+    assert moving.move(conn, {}, limit=50) == {}
 
 
 def _end_history(conn: Connection, story) -> None:
@@ -177,7 +190,26 @@ def _steer(conn: Connection, story) -> None:
     deliveries.cancel(conn, DeliveryFilter(object_id=f"{77:032x}"), by="cli:anna")
 
 
-@pytest.mark.parametrize("act", [_work, _turns, _sweep, _intake, _trace, _end_history, _steer])
+def _move(conn: Connection, story) -> None:
+    """A member is back: what it is owed already, and what comes to it."""
+    destinations.mark_up(conn, "gone")
+    assert moving.has_movable(conn)
+    passed: moving.Passed = {}
+    assert moving.move(conn, passed, limit=50) == {}
+    (group,) = passed
+    passed[group] += PLAN_ROWS // 2
+    assert moving.move(conn, passed, limit=50) == {"gone": 50}
+
+
+def _postpone(conn: Connection, story) -> None:
+    """Those that wait for their window are behind all others."""
+    assert deliveries.postpone(conn, "dead", "night", until=1, limit=50) == 0
+
+
+DAILY = [_work, _turns, _sweep, _intake, _trace, _end_history, _steer, _move, _postpone]
+
+
+@pytest.mark.parametrize("act", DAILY)
 def test_daily_work_is_the_same_whatever_waits(backlogged: Ledger, act):
     """No table is read from end to end, and of the backlog only what is asked for is looked at."""
     for mode in MODES[backlogged.dialect]:

@@ -5,7 +5,7 @@ from sqlalchemy import text
 
 from router.ledger import DeliveryState, Ledger, NewDelivery, deliveries, destinations
 from router.ledger.clock import read_clock
-from router.ledger.moving import has_movable, move
+from router.ledger.moving import Passed, has_movable, move
 
 HOUR_MS = 3_600_000
 
@@ -126,9 +126,9 @@ def down(ledger: Ledger, name: str, seconds: int) -> None:
         )
 
 
-def moved(ledger: Ledger, limit: int = 100) -> dict[str, int]:
+def moved(ledger: Ledger, limit: int = 100, passed: Passed | None = None) -> dict[str, int]:
     with ledger.write() as conn:
-        return move(conn, limit=limit)
+        return move(conn, {} if passed is None else passed, limit=limit)
 
 
 PAIR = {"members": ("a", "b"), "move_after_ms": 60_000}
@@ -190,6 +190,23 @@ def test_a_backlog_moves_in_pieces_and_each_once(ledger: Ledger, story, owe):
     assert sorted(one.object_id for one in story.lease("b", limit=64)) == sorted(ids)
     with ledger.read() as conn:
         assert not has_movable(conn)
+
+
+def test_what_cannot_move_stands_in_nobodys_way(ledger: Ledger, story, owe):
+    """Behind ten that another route owes there already, and beside a group of its own."""
+    ids = story.receive(10)
+    story.record(
+        *(story.route(one, deliveries=(to(one, "a", **PAIR), to(one, "b"))) for one in ids)
+    )
+    behind = owe("a", count=3, **PAIR)
+    (beside,) = owe("a", members=("a", "c"), move_after_ms=60_000)
+    down(ledger, "a", 100)
+    passed: Passed = {}
+    rounds = [moved(ledger, 8, passed) for _ in range(4)]
+    assert rounds == [{"c": 1}, {"b": 2}, {"b": 1}, {}]
+    assert {one.object_id for one in story.lease("c")} == {beside}
+    assert {one.object_id for one in story.lease("b")} == {*ids, *behind}
+    assert moved(ledger, 8, passed) == {}
 
 
 def test_who_is_down_and_has_nothing_to_do_is_to_be_probed(ledger: Ledger, story, owe):
