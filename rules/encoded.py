@@ -22,7 +22,10 @@ __all__ = ["EncodedDataSet", "MalformedDataSet", "Piece", "Slice", "Source"]
 CHARACTER_SET = 0x00080005
 PIXEL_REPRESENTATION = 0x00280103
 INFLATED_LIMIT = 1 << 30
-"""Bytes a deflated object may grow to: a megabyte from the network can inflate to a gigabyte."""
+INFLATED_FREELY = 1 << 26
+INFLATED_RATIO = 50
+"""A megabyte from the network can inflate to a gigabyte, all of it in memory. So beyond 64 MiB a
+deflated object may have at most 50 times its length, which texts and pictures stay far below."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,13 +214,15 @@ def _text(level: Level, span: tuple[int, ...]) -> str:
 def _inflate(source: Source, offset: int) -> bytes:
     """Raw deflate without a header (PS3.5 A.5)."""
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    most = max(INFLATED_FREELY, INFLATED_RATIO * (len(source) - offset))
+    most = min(most, INFLATED_LIMIT)
     try:
         with memoryview(source) as whole, whole[offset:] as deflated:
-            data = inflater.decompress(deflated, INFLATED_LIMIT)
+            data = inflater.decompress(deflated, most)
     except zlib.error:
         raise MalformedDataSet(offset, "the deflated data set does not inflate") from None
     if inflater.unconsumed_tail:
-        raise MalformedDataSet(offset, f"the data set inflates to over {INFLATED_LIMIT} bytes")
+        raise MalformedDataSet(offset, f"the data set inflates to over {most} bytes")
     if not inflater.eof:
         raise MalformedDataSet(len(source), "the deflated data set has no end")
     return data

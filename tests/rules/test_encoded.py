@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import mmap
+import random
+import tracemalloc
 import zlib
 from typing import Any
 
@@ -166,12 +168,28 @@ def test_nesting_without_end_is_malformed():
         data_set.values(parse_path("RequestedProcedureID"))
 
 
-def test_a_deflate_bomb_is_refused(monkeypatch):
-    monkeypatch.setattr("rules.encoded.INFLATED_LIMIT", 1 << 16)
-    deflater = zlib.compressobj(wbits=-15)
-    bomb = deflater.compress(bytes(1 << 20)) + deflater.flush()
-    with pytest.raises(MalformedDataSet, match="inflates to over"):
+def test_a_deflate_bomb_is_refused_before_it_fills_the_memory():
+    deflater = zlib.compressobj(level=1, wbits=-15)
+    bomb = b"".join(deflater.compress(bytes(1 << 20)) for _ in range(200)) + deflater.flush()
+    assert len(bomb) < 1 << 20
+    tracemalloc.start()
+    with pytest.raises(MalformedDataSet, match=f"inflates to over {1 << 26} bytes"):
         EncodedDataSet.read(bomb, DEFLATED)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 200 << 20
+
+
+def test_what_deflates_as_pictures_do_may_be_large():
+    deflater = zlib.compressobj(level=1, wbits=-15)
+    noise = random.Random(3).randbytes(1 << 16)  # repeats beyond the window of deflate
+    data = bytes.fromhex("10002000") + b"LO" + bytes.fromhex("0200") + b"P1"
+    data += bytes.fromhex("e07f1000") + b"OW" + bytes(2) + (len(noise) * 1100).to_bytes(4, "little")
+    deflated = deflater.compress(data)
+    deflated += b"".join(deflater.compress(noise[n % 9 :] + noise[: n % 9]) for n in range(1100))
+    deflated += deflater.flush()
+    assert len(noise) * 1100 > 1 << 26
+    assert EncodedDataSet.read(deflated, DEFLATED).values(parse_path("PatientID")) == ("P1",)
 
 
 EDITS: list[Edit] = [
