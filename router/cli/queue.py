@@ -39,7 +39,7 @@ from router.cli.queue_views import (
     summary_json,
 )
 from router.cli.render import plain_fields, say_json
-from router.ledger import DeliveryFilter, destinations, queries
+from router.ledger import DeliveryFilter, destinations, leases, queries
 from router.ledger.bundle_views import open_counts
 from router.ledger.clock import read_clock
 
@@ -60,6 +60,7 @@ def queue(ctx: typer.Context, config: ConfigOption = None, as_json: JsonOption =
         health = destinations.all_health(connection)
         waiting = queries.object_counts(connection)
         bundles, bundled = open_counts(connection)
+        leader = leases.leader(connection, leases.CONDUCTOR)
         standing = Standing(
             site=site,
             now=read_clock(connection),
@@ -69,9 +70,11 @@ def queue(ctx: typer.Context, config: ConfigOption = None, as_json: JsonOption =
         )
     shown = (standing, summaries, health, waiting)
     if as_json:
-        say_json(summary_json(*shown))
-    else:
-        say_summary(*shown)
+        say_json({**summary_json(*shown), "leader": leader})
+        return
+    say_summary(*shown)
+    if leader is None:
+        typer.echo("nothing is sent now: no router is running, or its conductor is away", err=True)
 
 
 @app.command("list")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from router.ledger import Ledger
+from router.ledger import Ledger, leases
 from router.ledger.models import DELIVERIES, DELIVERY_EVENTS, OBJECTS
 
 
@@ -49,6 +49,15 @@ def test_the_summary_as_json(call: Any, site_file: Path):
         "commitment": {},
     }
     assert told["objects"] == {"unrouted": 1}
+
+
+def test_the_summary_says_when_no_router_runs(call: Any, site_file: Path, busy: Ledger):
+    said = call("queue", "-c", site_file)
+    assert "nothing is sent now: no router is running" in said.err
+    with busy.write() as connection:
+        assert leases.lead(connection, leases.CONDUCTOR, "host-1", 60_000)
+    assert call("queue", "-c", site_file).err == ""
+    assert call("queue", "--json", "-c", site_file).json["leader"] == "host-1"
 
 
 @pytest.mark.usefixtures("busy")
@@ -150,7 +159,11 @@ def test_who_did_it_is_remembered(call: Any, site_file: Path, busy: Ledger):
 
 def test_retry_makes_due_and_probes_at_once(call: Any, site_file: Path, busy: Ledger):
     call("queue", "hold", "--all", "-c", site_file)
-    assert call("queue", "retry", "-d", "ai", "-c", site_file).out == "retried 3 deliveries\n"
+    said = call("queue", "retry", "-d", "ai", "-c", site_file)
+    assert (said.out, said.err) == (
+        "retried 3 deliveries\n",
+        "ai is down: it is tried at once\n",
+    )
     assert states(busy, "ai") == ["waiting"] * 3
     ai = call("queue", "--json", "-c", site_file).json["destinations"][1]
     assert ai["health"]["probe_due"] is True
