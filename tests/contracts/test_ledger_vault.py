@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from router.ledger import Ledger, LedgerError, vault
 from router.ledger.vault import Choice, KeptPair, NewAudit, SealedPair
+from tests.contracts.plans import explained
 
 
 def sealed(number: int, **changes: object) -> SealedPair:
@@ -116,6 +117,22 @@ def test_a_pair_that_is_sealed_anew_is_as_old_as_before(ledger: Ledger) -> None:
     (same, moved) = everything(ledger)
     assert (same.pair.digest, moved.pair.digest) == (sealed(8).digest, sealed(9).digest)
     assert moved.at == 1
+
+
+def test_a_name_is_looked_up_by_index_however_much_is_kept(ledger: Ledger) -> None:
+    patients = {number: (number // 10).to_bytes(16, "big") for number in range(1, 4001)}
+    keep(ledger, *(sealed(number, subject_index=who) for number, who in patients.items()))
+    if ledger.dialect == "postgresql":
+        with ledger.write() as conn:
+            conn.execute(text("ANALYZE vault_entries"))
+    names = [sealed(7).new_index, sealed(9).old_index, b"stranger" * 2]
+    scans = {"Seq Scan vault_entries", "SCAN vault_entries"}
+    for mode in ("force_custom_plan", "force_generic_plan"):  # SQLite has one kind
+        with ledger.read() as conn, explained(conn, mode) as plans:
+            assert len(vault.called(conn, names, limit=10)) == 2
+            assert vault.of_subjects(conn, [b"nobody" + bytes(10)]) == []
+        assert not scans & set(plans.lines)
+        assert plans.laborious(100) == []
 
 
 def test_the_first_secret_under_a_name_is_the_one_that_is_known(ledger: Ledger) -> None:

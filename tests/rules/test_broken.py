@@ -51,7 +51,7 @@ def expectation(case: Path) -> Expected:
 
 
 def read_rules(folder: Path) -> None:
-    load_rules(folder, destinations=["ai", "pacs"], keys=KEYS)
+    load_rules(folder, destinations=["ai", "pacs"], keys=KEYS, vault=False)
 
 
 def read_tests(folder: Path) -> None:
