@@ -17,6 +17,7 @@ from rules.deid.engine import Told, deidentify
 from rules.deid.overlays import may_have_overlay_in_unused_bits
 from rules.deid.profile import Profile
 from rules.deid.regions import boxes_of
+from rules.deid.surplus import surplus_of
 from rules.draft import Draft, EditFailed, NeedsUnicode
 from rules.editing_keyed import hash_values, renumber, shift_dates
 from rules.editing_structure import add_item, keep_only, remove
@@ -235,10 +236,14 @@ def _leave_pixels(edits: Sequence[PixelEdit], data_set: EncodedDataSet) -> bool:
 
 
 def _without_comments(pieces: tuple[Piece, ...], data_set: EncodedDataSet) -> tuple[Piece, ...]:
-    """Compressed frames without what their encoder wrote beside the picture."""
+    """Pixel data without what stands beside the pictures: what an encoder wrote into compressed
+    frames, and what follows native ones."""
     element = pixel_element(data_set)
-    if element is None or not element.is_undefined:
+    if element is None:
         return pieces
+    if not element.is_undefined:
+        surplus = surplus_of(data_set, element)
+        return blanked(pieces, [surplus]) if surplus is not None else pieces
     if not has_sound_table(data_set.source, element):
         raise EditFailed("its table of offsets makes no sense")
     return blanked(pieces, comments_in(data_set.source, element))

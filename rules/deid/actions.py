@@ -20,6 +20,10 @@ _MOVABLE: Final = TEMPORAL | {"SH", "SQ"}
 """Moving dates by whole days does nothing to times, and to Timezone Offset From UTC (SH)."""
 CLEANABLE: Final = (TEXT - {"PN"}) | {"AE", "CS"}
 TEXT_VALUE: Final = 0x0040A160
+FREE: Final = frozenset({"LT", "ST", "UC", "UT"})
+"""What people write at length, in attributes that the table does not name."""
+CODING: Final = frozenset(range(0x00080100, 0x00080124))
+"""Codes and what they mean."""
 
 
 class Plan:
@@ -65,7 +69,19 @@ class Plan:
             return "X"  # of a message or a file, or an attribute that nobody knows
         if tag >> 24 == 0x60:
             return "X"  # what describes an overlay that the table removes
-        return "K" if tag in NAMING else self.by_vr(vr)
+        if tag in NAMING:
+            return "K"
+        code = self.by_vr(vr)
+        meant = standard_vr(tag) or vr
+        if code == "K" and meant != vr:
+            code = self.by_vr(meant)  # a date is one in whatever VR somebody wrote it
+            code = "D" if code == "C" else code
+        if code != "K" or tag in CODING:
+            return code
+        if "UR" in (vr, meant):
+            return "X"  # servers, and the UIDs of what they have
+        is_text = vr in TEXT and meant not in TEXT  # where a number belongs
+        return "C" if FREE & {vr, meant} or is_text else "K"
 
 
 def resolved(code: str, tag: int, *, sop_class_uid: str, sequence: int | None) -> str:

@@ -10,10 +10,14 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from rules.deid.spellings import is_without_blanks, joined_names, variants
+
 _SHORTEST_NAME: Final = 2
+_SHORTEST_PART: Final = 3
 _SHORTEST_WORD: Final = 4
 _LONGEST: Final = 64
 _SEPARATORS: Final = re.compile(r"[\s^=,;/\\()\[\]\"]+")
+_PARTS: Final = re.compile(r"[-'\u2019]")
 _BLANKS: Final = re.compile(r"[ \t]{2,}")
 
 LOOKS_IDENTIFYING: Final = re.compile(
@@ -38,20 +42,12 @@ class Vocabulary:
 
     def __init__(self, names: Iterable[str], others: Iterable[str]) -> None:
         """`names` of people, and other texts: numbers, places, institutions."""
-        words = {word for name in names for word in _words(name) if len(word) >= _SHORTEST_NAME}
+        words = {word for name in names for word in _of_name(name) if len(word) >= _SHORTEST_NAME}
         for text in others:
             if _SHORTEST_WORD <= len(text.strip()) <= _LONGEST:
                 words.add(text.strip())
             words.update(word for word in _words(text) if _tells(word))
-        ordered = sorted(words, key=lambda word: (-len(word), word))
-        self._known = (
-            re.compile(
-                r"(?<![^\W_])(?:" + "|".join(map(re.escape, ordered)) + r")(?![^\W_])",
-                re.IGNORECASE,
-            )
-            if ordered
-            else None
-        )
+        self._known = _pattern(words)
 
     def clean(self, text: str) -> str:
         """The text without them; the same text where there are none."""
@@ -62,6 +58,26 @@ class Vocabulary:
     def found_in(self, text: str) -> bool:
         """Whether the text has any of it."""
         return self.clean(text) != text
+
+
+def _pattern(words: set[str]) -> re.Pattern[str] | None:
+    """Any of the words, standing alone where its script parts words by blanks; longest first."""
+    ordered = sorted(words, key=lambda word: (-len(word), word))
+    alone = [re.escape(word) for word in ordered if not is_without_blanks(word)]
+    anywhere = [re.escape(word) for word in ordered if is_without_blanks(word)]
+    if alone:
+        anywhere.append(r"(?<![^\W_])(?:" + "|".join(alone) + r")(?![^\W_])")
+    return re.compile("|".join(anywhere), re.IGNORECASE) if anywhere else None
+
+
+def _of_name(name: str) -> Iterator[str]:
+    """The words of a name, those of double names too, each as others may spell it."""
+    yield from joined_names(name)
+    for word in _words(name):
+        parts = [part for part in _PARTS.split(word) if len(part) >= _SHORTEST_PART]
+        for one in {word, *parts}:
+            yield one
+            yield from variants(one)
 
 
 def _words(text: str) -> Iterator[str]:

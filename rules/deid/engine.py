@@ -11,6 +11,8 @@ from collections.abc import Callable
 from enum import Enum
 from functools import lru_cache
 
+from pydicom._uid_dict import UID_dictionary
+
 from rules.deid.actions import CLEANABLE, TEMPORAL, TEXT_VALUE, Plan, is_cleanable, resolved
 from rules.deid.cleaning import Vocabulary
 from rules.deid.dummies import dummy
@@ -22,6 +24,7 @@ from rules.deid.sparing import Spared
 from rules.deid.stamping import STAMPS, stamp
 from rules.deid.table import Option, row_of, safe_private
 from rules.draft import Draft, EditFailed, Value
+from rules.editing_keyed import DICOM_ROOT
 from rules.edits_schema import Edit
 from rules.encoded_level import PIXELS
 from rules.encoded_values import NUMBERS, TEXT, is_creator
@@ -77,11 +80,10 @@ def deidentify(
     plan = plan_of(profile.options)
     _judge(draft, profile)
     identity = Identity.of(draft, profile.secret, length=PSEUDONYM_LENGTH, within=profile.within)
-    vocabulary = gathered(draft, plan)
     spared = Spared(draft, profile)
     for edit in profile.edits:
         spared.carry_out(edit, apply)
-    _Pass(draft, plan, identity, vocabulary, spared, told).level(draft, None, Manner.TABLE)
+    _Pass(draft, plan, identity, spared, told).level(draft, None, Manner.TABLE)
     stamp(draft, plan.options)
     return identity.days if Option.RETAIN_MODIFIED_DATES in plan.options else 0
 
@@ -112,13 +114,13 @@ class _Pass:
         root: Draft,
         plan: Plan,
         identity: Identity,
-        vocabulary: Vocabulary,
         spared: Spared,
         told: Told | None,
     ) -> None:
         self._plan = plan
         self._identity = identity
-        self._vocabulary = vocabulary
+        self._root = root
+        self._words: Vocabulary | None = None
         self._spared = spared
         self._told = told
         values = root.values(SOP_CLASS_UID)
@@ -257,6 +259,13 @@ class _Pass:
         data = "\\".join(uids).encode("ascii")
         draft.write(number, Value("UI", data + b"\0" * (len(data) % 2)))
 
+    def _vocabulary(self) -> Vocabulary:
+        """Of the object as it came; read when the first text is to be cleaned."""
+        if self._words is None:
+            came = self._root.data_set
+            self._words = gathered(Draft(came, came.root, came.charset), self._plan)
+        return self._words
+
     def _is_clean(self, draft: Draft, number: int, vr: str) -> bool:
         """Move dates, take what identifies out of texts. False: it cannot be cleaned."""
         values = _texts(draft, number)
@@ -268,7 +277,7 @@ class _Pass:
             if vr in TEMPORAL:
                 cleaned = [shifted(vr, value, self._identity.days) for value in values]
             elif vr in CLEANABLE:
-                cleaned = [self._vocabulary.clean(value) for value in values]
+                cleaned = [self._vocabulary().clean(value) for value in values]
             else:
                 return False
             if any(values) and not any(cleaned):
@@ -291,7 +300,7 @@ def _in_manner(code: str, number: int, vr: str, manner: Manner) -> str:
         return "C" if vr == "SQ" and code == "K" else code
     if manner is Manner.REFERENCES:
         return code if vr in ("AT", "CS", "IS", "UI") or number == PURPOSE_OF_REFERENCE else "X"
-    if code == "K" and vr not in _CODES_THAT_STAY and vr not in ("SQ", "UI"):
+    if code in ("K", "C") and vr not in _CODES_THAT_STAY and vr not in ("SQ", "UI"):
         return "D"
     return code
 
@@ -323,4 +332,5 @@ def _texts(draft: Draft, number: int) -> tuple[str, ...] | None:
 
 def _no_constant(value: str) -> str:
     """What only looks like a UID that DICOM defines is none, and must not pass as one."""
-    return value if is_uid(value) else f"?{value}"
+    false = value.startswith(DICOM_ROOT) and value not in UID_dictionary
+    return f"?{value}" if false or not is_uid(value) else value

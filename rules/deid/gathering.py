@@ -7,30 +7,19 @@ from typing import Final
 
 from rules.deid.actions import Plan
 from rules.deid.cleaning import Vocabulary
-from rules.deid.table import Option, row_of
+from rules.deid.table import row_of
 from rules.draft import Draft, EditFailed
 from rules.tags import Tag
 
-CLEANING: Final = frozenset(
-    {
-        Option.CLEAN_DESCRIPTORS,
-        Option.CLEAN_STRUCTURED_CONTENT,
-        Option.CLEAN_GRAPHICS,
-        Option.RETAIN_DEVICE_IDENTITY,
-        Option.RETAIN_PATIENT_CHARACTERISTICS,
-    }
-)
-"""Options by which a text may stay in part."""
 _TELLING: Final = frozenset({"LO", "SH"})
 
 
 def gathered(draft: Draft, plan: Plan) -> Vocabulary:
-    """Of every level; nothing where the profile keeps no text."""
+    """Of every level."""
     names: list[str] = []
     others: list[str] = []
-    if plan.options & CLEANING:
-        for vr, value in _identifying(draft, plan):
-            (names if vr == "PN" else others).append(value)
+    for vr, value in _identifying(draft, plan):
+        (names if vr == "PN" else others).append(value)
     return Vocabulary(names, others)
 
 

@@ -11,13 +11,21 @@ from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+from pydicom._uid_dict import UID_dictionary
+
 from rules.deid.actions import Plan
 from rules.deid.dummies import TEXTS
 from rules.deid.leaves import Leaf, leaves_of
-from rules.deid.spellings import common_words, dates_in, parts_of_name, spellings_of_name
+from rules.deid.spellings import (
+    common_words,
+    dates_in,
+    joined_names,
+    parts_of_name,
+    spellings_of_name,
+    variants,
+)
 from rules.deid.stamping import STAMPS
 from rules.deid.table import Option, row_of, safe_private
-from rules.editing_keyed import DICOM_ROOT
 from rules.encoded import EncodedDataSet
 from rules.encoded_level import PIXELS
 from rules.encoded_values import is_creator, is_legible
@@ -75,7 +83,7 @@ def identifying(
         if code == "":
             continue
         if code == "K" or (code == "C" and leaf.vr not in ("DA", "DT")):
-            known = row_of(leaf.tag) is not None or code == "C" or is_kept(leaf, kept)
+            known = row_of(leaf.tag) is not None or is_kept(leaf, kept)
             (stays if known else stays_by_default).update(_said(leaf))
             continue
         for one in _of(leaf):
@@ -144,13 +152,15 @@ def _of(leaf: Leaf) -> Iterator[Sought]:
             yield from (Sought(Kind.NAME, one, path) for one in spellings_of_name(text))
             parts = parts_of_name(text)
             yield from (Sought(Kind.NAME, one, path, is_part=len(parts) > 1) for one in parts)
+            spelled = {other for one in parts for other in variants(one)} | {*joined_names(text)}
+            yield from (Sought(Kind.NAME, one, path, is_part=True) for one in sorted(spelled))
         elif vr in ("DA", "DT"):
             for day in dates_in(text):
                 yield Sought(Kind.DATE, day.isoformat(), path)
         elif vr == "TM":
             yield Sought(Kind.TIME, text, path)
         elif vr == "UI" or (is_uid(text) and text.count(".") > 3):
-            if not text.startswith(DICOM_ROOT):
+            if text not in UID_dictionary:
                 yield Sought(Kind.UID, text, path)
         elif vr in _WRITTEN or vr in ("UN", "OB"):
             yield from _free(text, leaf)

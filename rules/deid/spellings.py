@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import date
 from functools import cache
 from typing import Final
+from unicodedata import combining, normalize
 
 from pydicom._dicom_dict import DicomDictionary
 from pydicom._uid_dict import UID_dictionary
@@ -36,6 +37,51 @@ def common_words() -> frozenset[str]:
     names += [entry[0] for entry in UID_dictionary.values()]
     words = {word.casefold() for name in names for word in _WORDS.findall(name)}
     return frozenset(words) | _MAKERS
+
+
+def variants(word: str) -> frozenset[str]:
+    """The same name as others spell it: without accents, and umlauts as two letters or as one."""
+    found = {_plain(word)}
+    for pairs in (_UMLAUTS, tuple((two, one) for one, two in _UMLAUTS)):
+        spelled = word
+        for old, new in pairs:
+            spelled = spelled.replace(old, new).replace(old.upper(), new.upper())
+            spelled = spelled.replace(old.capitalize(), new.capitalize())
+        found |= {spelled, _plain(spelled)}
+    return frozenset(found) - {word, ""}
+
+
+def _plain(word: str) -> str:
+    taken_apart = normalize("NFKD", word)
+    return (
+        "".join(char for char in taken_apart if not combining(char))
+        if word.isascii() or (any(char.isascii() for char in taken_apart))
+        else word
+    )
+
+
+_UMLAUTS: Final = (
+    ("\u00e4", "ae"), ("\u00f6", "oe"), ("\u00fc", "ue"), ("\u00df", "ss"), ("\u00f8", "oe"),
+    ("\u00e5", "aa"), ("\u00e6", "ae"),
+)  # fmt: skip
+
+
+def is_without_blanks(word: str) -> bool:
+    """Whether the word is of a script that is written without blanks between words: Chinese,
+    Japanese, Korean, Thai."""
+    return any(_UNSPACED.match(char) for char in word)
+
+
+_UNSPACED: Final = re.compile("[\u0e00-\u0e7f\u1100-\u11ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+
+
+def joined_names(name: str) -> Iterator[str]:
+    """Family and given name in one word, as such scripts write them, of each representation."""
+    for group in name.split("="):
+        parts = [part.strip() for part in group.split("^")[:2] if part.strip()]
+        if len(parts) > 1 and is_without_blanks(group):
+            yield "".join(parts)
+            yield "".join(reversed(parts))
 
 
 def parts_of_name(name: str) -> list[str]:
