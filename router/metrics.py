@@ -219,11 +219,18 @@ DESTINATION_UP = Gauge(
     "1: deliveries flow; 0: down, one probe at a time.",
     ["destination"],
 )
+DESTINATION_STOPPED = Gauge(
+    "dicom_router_destination_stopped",
+    "1: a person stopped it, and what it is owed waits.",
+    ["destination"],
+)
 QUEUE_DEPTH = Gauge(
     "dicom_router_queue_depth", "Deliveries that are not final.", ["destination", "state"]
 )
 QUEUE_OLDEST_SECONDS = Gauge(
-    "dicom_router_queue_oldest_seconds", "Age of the oldest waiting delivery.", ["destination"]
+    "dicom_router_queue_oldest_seconds",
+    "For how long the oldest delivery waits that could have been sent.",
+    ["destination"],
 )
 UNFINISHED_OBJECTS = Gauge(
     "dicom_router_unfinished_objects",

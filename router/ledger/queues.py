@@ -3,13 +3,13 @@
 import itertools
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, RowMapping, case, func, select
+from sqlalchemy import Connection, RowMapping, bindparam, case, func, select
 
 from router.ledger.interventions import DeliveryFilter
 from router.ledger.models import DELIVERIES, OBJECTS, DeliveryState, ObjectState
 from router.ledger.models_commitment import COMMITMENTS
 from router.ledger.objects import STORED_COLUMNS, StoredObject, stored_object
-from router.ledger.statements import NOW, OPEN, UNFINISHED, UNPROVEN
+from router.ledger.statements import NOW, OPEN, UNFINISHED, UNPROVEN, WAITING, constant
 
 MINUTE_MS = 60_000
 AGE_BOUNDS_MS = tuple(minutes * MINUTE_MS for minutes in (5, 15, 60, 240, 1440, 4320))
@@ -48,6 +48,51 @@ def depths(conn: Connection) -> list[Depth]:
         Depth(destination=row[0], state=DeliveryState(row[1]), count=row[2], oldest_age_ms=row[3])
         for row in conn.execute(_DEPTHS)
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """Since when (milliseconds since the epoch) deliveries of one kind wait; `between`: the
+    windows of their route, None where they may be sent at any time."""
+
+    between: str | None
+    since: int
+
+
+AMONG = 1000
+"""Of so many of a destination's waiting deliveries the oldest of each kind is looked for."""
+_OF_DESTINATION = (
+    OPEN,
+    WAITING,
+    DELIVERIES.c.destination == bindparam("destination"),
+)
+_EARLIEST = (
+    select(DELIVERIES.c.send_between, DELIVERIES.c.created_at)
+    .where(*_OF_DESTINATION)
+    .order_by(DELIVERIES.c.created_at)
+    .limit(AMONG)
+    .subquery()
+)
+_OLDEST = select(_EARLIEST.c.send_between, func.min(_EARLIEST.c.created_at)).group_by(
+    _EARLIEST.c.send_between
+)
+_DUE_SINCE = [
+    select(DELIVERIES.c.next_attempt_at)
+    .where(*_OF_DESTINATION, DELIVERIES.c.priority == constant(priority))
+    .order_by(DELIVERIES.c.next_attempt_at)
+    .limit(1)
+    for priority in range(4)
+]
+
+
+def oldest_waiting(conn: Connection, destination: str) -> list[Waits]:
+    """Of each kind among the oldest of what waits for a destination, and of what is due. Costs the
+    same however much waits: behind a thousand that are kept back for their window, others count
+    since they are due."""
+    wanted = {"destination": destination}
+    found = [Waits(*row) for row in conn.execute(_OLDEST, wanted)]
+    due = [conn.scalar(statement, wanted) for statement in _DUE_SINCE]
+    return found + [Waits(None, since) for since in due if since is not None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ from router.ledger import (
     moving,
     objects,
     queries,
+    queues,
 )
 from router.ledger.queries import TraceBy
 from tests.contracts.conftest import Story
@@ -206,7 +207,13 @@ def _postpone(conn: Connection, story) -> None:
     assert deliveries.postpone(conn, "dead", "night", until=1, limit=50) == 0
 
 
-DAILY = [_work, _turns, _sweep, _intake, _trace, _end_history, _steer, _move, _postpone]
+def _measure(conn: Connection, story) -> None:
+    """But for the depths, which are counted."""
+    found = queues.oldest_waiting(conn, "dead")
+    assert {one.since - 1_700_000_000_000 for one in found} == {1}
+
+
+DAILY = [_work, _turns, _sweep, _intake, _trace, _end_history, _steer, _move, _postpone, _measure]
 
 
 @pytest.mark.parametrize("act", DAILY)

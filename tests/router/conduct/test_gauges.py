@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from router.ledger import (
     destinations,
     objects,
 )
+from router.ledger.clock import read_clock
 from tests.router.cli.conftest import object_id, received
 
 SITE = """
@@ -85,11 +87,62 @@ def test_what_waits_for_a_schedule_does_not_age(tmp_path: Path) -> None:
     ledger.dispose()
 
 
+def test_what_waits_for_the_window_of_its_route_does_not_age(tmp_path: Path) -> None:
+    """Neither does what it hides age less, however many wait for the night."""
+    now = datetime.now(UTC)
+    night = "-".join((now + timedelta(hours=hours)).strftime("%H:%M") for hours in (3, 4)) + " UTC"
+    (tmp_path / "site.yaml").write_text(SITE, encoding="utf-8")
+    site = load_site(tmp_path / "site.yaml", {})
+    ledger = Ledger(site.ledger)
+    ledger.upgrade()
+    two_hours = "UPDATE deliveries SET created_at = created_at - 7200000"
+    with ledger.write() as connection:
+        objects.insert_received(connection, [received(number) for number in range(1, 1102)])
+        later = read_clock(connection) + 3 * 3_600_000
+        for number in range(1, 1101):
+            kept = replace(TO_PACS, send_between=night, not_before=later)
+            objects.record_routing(connection, [routed(number, kept)])
+        connection.execute(sql(two_hours))
+    measure(ledger, site)
+    assert shown("queue_depth", destination="pacs", state="waiting") == 1100
+    assert shown("queue_oldest_seconds", destination="pacs") == 0
+    with ledger.write() as connection:
+        objects.record_routing(connection, [routed(1101, TO_PACS)])
+        connection.execute(sql("UPDATE deliveries SET next_attempt_at = next_attempt_at - 3700000"))
+    measure(ledger, site)
+    assert 3_700 <= (shown("queue_oldest_seconds", destination="pacs") or 0) < 3_800
+    unmeasure()
+    ledger.dispose()
+
+
+def test_nothing_ages_while_a_person_has_stopped_the_destination(tmp_path: Path) -> None:
+    (tmp_path / "site.yaml").write_text(SITE, encoding="utf-8")
+    site = load_site(tmp_path / "site.yaml", {})
+    ledger = Ledger(site.ledger)
+    ledger.upgrade()
+    with ledger.write() as connection:
+        objects.insert_received(connection, [received(1)])
+        objects.record_routing(connection, [routed(1, TO_PACS)])
+        connection.execute(sql("UPDATE deliveries SET created_at = created_at - 7200000"))
+    measure(ledger, site)
+    assert (shown("queue_oldest_seconds", destination="pacs") or 0) >= 7_200
+    assert shown("destination_stopped", destination="pacs") == 0
+    with ledger.write() as connection:
+        destinations.hold(connection, "pacs")
+    measure(ledger, site)
+    assert shown("queue_oldest_seconds", destination="pacs") == 0
+    assert shown("destination_stopped", destination="pacs") == 1
+    unmeasure()
+    assert shown("destination_stopped", destination="pacs") is None
+    ledger.dispose()
+
+
+TO_PACS = NewDelivery(destination="pacs", route="all", payload_id=object_id(1))
+
+
+def routed(number: int, *owed: NewDelivery) -> RoutingResult:
+    return RoutingResult(object_id=object_id(number), state=ObjectState.ROUTED, deliveries=owed)
+
+
 def routed_to(*names: str) -> RoutingResult:
-    return RoutingResult(
-        object_id=object_id(1),
-        state=ObjectState.ROUTED,
-        deliveries=tuple(
-            NewDelivery(destination=name, route="all", payload_id=object_id(1)) for name in names
-        ),
-    )
+    return routed(1, *(replace(TO_PACS, destination=name) for name in names))
