@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from router.cli import queue_objects, queue_steering
+from router.cli import queue_objects, queue_resending, queue_steering
 from router.cli.histories import say_traced, traced_json, with_explanations
 from router.cli.options import (
     ConfigOption,
@@ -143,3 +143,4 @@ def show(
 
 for name, command in (queue_steering.COMMANDS | queue_objects.COMMANDS).items():
     app.command(name)(command)
+app.command()(queue_resending.resend)

@@ -20,6 +20,7 @@ from router.ledger.tracing import (
     Trace,
     TraceBy,
     TracedDelivery,
+    delivered,
     statuses,
     trace,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "Trace",
     "TraceBy",
     "TracedDelivery",
+    "delivered",
     "depths",
     "object_counts",
     "objects_in",

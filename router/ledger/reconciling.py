@@ -257,7 +257,7 @@ _RESEND = (
     .where(DELIVERIES.c.id.in_(bindparam("ids", expanding=True)))
     .values(
         state="waiting",
-        reason=RESENT,
+        reason=bindparam("to_reason"),
         attempts=0,
         next_attempt_at=NOW,
         owed_since=NOW,
@@ -267,7 +267,7 @@ _RESEND = (
 _EVENTS = insert(DELIVERY_EVENTS).values(at=NOW)
 
 
-def resend(conn: Connection, delivery_ids: Sequence[int], *, by: str) -> int:
+def resend(conn: Connection, delivery_ids: Sequence[int], *, by: str, reason: str = RESENT) -> int:
     """Owe these again; how many. What is not kept any more, or is on its way, is left alone."""
     count = 0
     for ids in chunks(sorted(delivery_ids)):
@@ -275,8 +275,8 @@ def resend(conn: Connection, delivery_ids: Sequence[int], *, by: str) -> int:
         if not found:
             continue
         conn.execute(_UNSETTLE, {"ids": sorted(set(found.values()))})
-        conn.execute(_RESEND, {"ids": list(found)})
-        event = {"state": "waiting", "reason": RESENT, "worker": bounded(by, 64)}
+        conn.execute(_RESEND, {"ids": list(found), "to_reason": reason})
+        event = {"state": "waiting", "reason": reason, "worker": bounded(by, 64)}
         conn.execute(_EVENTS, [{"delivery_id": one, **event} for one in found])
         count += len(found)
     return count

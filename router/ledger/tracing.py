@@ -97,6 +97,10 @@ class Trace:
     deliveries: tuple[TracedDelivery, ...]
 
 
+MOST_OBJECTS = 100_000
+"""Of one value: the largest studies have some ten thousand."""
+
+
 def _roots_by(by: TraceBy) -> Select[tuple[str]]:
     # Whatever was derived is told with what it was derived from.
     column = OBJECTS.c.id if by is TraceBy.OBJECT_ID else OBJECTS.c[by.value]
@@ -161,6 +165,28 @@ def trace(
     for start in range(0, len(newest), CHUNK):
         found += _traces(conn, newest[start : start + CHUNK])
     return found
+
+
+def delivered(
+    conn: Connection, value: str, by: TraceBy | None = None, *, destination: str | None = None
+) -> list[QueuedDelivery]:
+    """What was delivered of the objects that `value` names: of each SOP instance the newest
+    delivery to each destination, or to this one."""
+    roots: set[str] = set()
+    for kind in TraceBy if by is None else (by,):
+        roots.update(conn.scalars(_ROOTS[kind], {"value": value, "limit": MOST_OBJECTS}))
+    newest: dict[tuple[str, str], QueuedDelivery] = {}
+    ids = sorted(roots)
+    for start in range(0, len(ids), CHUNK):
+        rows = conn.execute(_DELIVERIES, {"ids": ids[start : start + CHUNK]}).mappings()
+        for one in map(queued_delivery, rows):
+            if one.state in _DELIVERED and destination in (None, one.destination):
+                key = (one.sop_instance_uid, one.destination)
+                newest[key] = max(one, newest.get(key, one), key=lambda other: other.id)
+    return sorted(newest.values(), key=lambda one: one.id)
+
+
+_DELIVERED = (DeliveryState.DELIVERED, DeliveryState.COMMITTED)
 
 
 def _traces(conn: Connection, ids: Sequence[str]) -> list[Trace]:
