@@ -106,7 +106,7 @@ class Routing:
         is wrong with one object is that object's result.
         """
         started = time.monotonic()
-        table = self._rules()
+        table, vaulting = self._rules(), self._vaulting
         with self._ledger.read() as connection:
             known = objects.by_ids(connection, object_ids)
             batch = [stored for stored in known if stored.state is ObjectState.RECEIVED]
@@ -115,12 +115,12 @@ class Routing:
                 looping=self._looping(connection, batch),
                 down=destinations.down_for(connection),
                 due=bundles.due_members(connection, object_ids),
-                no_vault=self._vaulting.refusal(connection),
+                no_vault=vaulting.refusal(connection),
             )
             self._unmake_unrecorded(connection)
         batch += [stored for stored in known if stored.id in scene.due]
         results, away = self._decide_all(batch, scene)
-        recorded = self._record(results)
+        recorded = self._record(results, vaulting)
         if self._observer is not None:
             self._observer.batch_recorded()
         took = (time.monotonic() - started) / max(1, len(results))
@@ -172,9 +172,8 @@ class Routing:
             log.error("no room for edited copies; the sweep rings again", objects=without_room)
         return results, away
 
-    def _record(self, results: Sequence[RoutingResult]) -> set[str]:
+    def _record(self, results: Sequence[RoutingResult], vaulting: Vaulting) -> set[str]:
         derived = [item.id for result in results for item in result.derived]
-        vaulting = self._vaulting
         sealed = vaulting.sealed(results)
         try:
             with self._ledger.write() as connection:

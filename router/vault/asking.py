@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from sqlalchemy import Connection
 
 from router.ledger import Ledger, vault
+from router.ledger.texts import required
 from router.ledger.vault import Audit, Choice, KeptPair, Kind, NewAudit, Pair
 from router.logs import get_logger
 from router.vault.sealing import KeyMissing, Tampered, VaultKeys
@@ -52,23 +53,19 @@ class Asking:
     def __init__(self, ledger: Ledger, keys: VaultKeys, *, who: str, why: str) -> None:
         self._ledger = ledger
         self._keys = keys
-        self._who = who
-        self._why = why
+        self._who = required(who, 128)  # as they are kept, and sealed with what was asked
+        self._why = required(why, 1000)
 
     def note(
         self, action: str, outcome: str, *, entries: int | None = None, asked: str | None = None
     ) -> None:
         """Write down in the audit and say in the log. `asked`: sealed, and not logged."""
-        key, sealed = self._keys.seal_words(asked) if asked is not None else (None, None)
         new = NewAudit(
-            who=self._who,
-            why=self._why,
-            action=action,
-            outcome=outcome,
-            entries=entries,
-            key_name=key,
-            asked=sealed,
+            who=self._who, why=self._why, action=action, outcome=outcome, entries=entries
         )
+        if asked is not None:
+            key, sealed = self._keys.seal_words(asked, beside=_beside(new))
+            new = replace(new, key_name=key, asked=sealed)
         with self._ledger.write() as connection:
             vault.append_audit(connection, new)
         log.info("the vault was asked", who=new.who, action=action, outcome=outcome, n=entries)
@@ -122,7 +119,7 @@ class Asking:
         if audit.key_name is None or audit.asked is None:
             return None
         try:
-            return self._keys.open_words(audit.key_name, audit.asked)
+            return self._keys.open_words(audit.key_name, audit.asked, beside=_beside(audit))
         except KeyMissing:
             return f"(sealed with {audit.key_name})"
         except Tampered:
@@ -137,6 +134,11 @@ class Asking:
             if pair.kind == "patient":
                 indexes.update(self._keys.indexes_of_subject(pair.old))
         return tuple(sorted(indexes))
+
+    def not_searched(self) -> Unread:
+        """Rows whose key the site does not have: no name finds them."""
+        with self._ledger.read() as connection:
+            return Unread(missing=self._not_searched(connection))
 
     def forget(self, choice: Choice, asked: str) -> int:
         """Drop all that are chosen; how many. WrongSecret."""
@@ -229,6 +231,12 @@ class Asking:
             if key not in self._keys.names:
                 counts[key] = counts.get(key, 0) + number
         return counts
+
+
+def _beside(audit: NewAudit) -> bytes:
+    """What somebody asked for belongs to this question, and opens beside no other."""
+    words = ["audit", audit.who, audit.why, audit.action, audit.outcome]
+    return "\0".join(words).encode()
 
 
 _ABOVE: dict[Kind, tuple[Kind, ...]] = {

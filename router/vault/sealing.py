@@ -122,18 +122,17 @@ class VaultKeys:
         """What all of one patient's pairs are found by, under each key."""
         return [key.index("subject", patient_id) for key in self._keys.values()]
 
-    def seal_words(self, words: str) -> tuple[str, bytes]:
-        """What somebody asked for, to be written down: the key's name, and the sealed words."""
-        return self.sealing.name, self.sealing.encrypt(
-            words.encode("utf-8", "surrogatepass"), b"audit"
-        )
+    def seal_words(self, words: str, *, beside: bytes) -> tuple[str, bytes]:
+        """Words that open only beside the same bytes: the key's name, and the sealed words."""
+        key = self.sealing
+        return key.name, key.encrypt(words.encode("utf-8", "surrogatepass"), beside)
 
-    def open_words(self, key_name: str, sealed: bytes) -> str:
+    def open_words(self, key_name: str, sealed: bytes, *, beside: bytes) -> str:
         """KeyMissing, or Tampered."""
         key = self._keys.get(key_name)
         if key is None:
             raise KeyMissing(key_name)
-        return key.decrypt(sealed, b"audit").decode("utf-8", "surrogatepass")
+        return key.decrypt(sealed, beside).decode("utf-8", "surrogatepass")
 
 
 def _derived(secret: str, purpose: bytes) -> bytes:

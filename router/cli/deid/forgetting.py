@@ -27,6 +27,7 @@ def forget(
     That it was done stays in the audit. Exits with 1 if there is nothing to forget.
     """
     from router.ledger.vault import Choice
+    from router.vault.asking import Unread
 
     if patient is None and project is None:
         fail(Exit.USAGE, "whom? name a patient, or a project with --project, or both")
@@ -38,6 +39,7 @@ def forget(
     with asking(config, why) as vault:
         subjects = vault.subjects(patient.strip()) if patient is not None else ()
         count = vault.forget(Choice(project=project, subjects=subjects), meant)
+        unread = vault.not_searched() if patient is not None else Unread()
     if as_json:
         say_json({"forgotten": count})
     elif count:
@@ -47,6 +49,7 @@ def forget(
             "backups of the ledger for as long as you keep them.",
             err=True,
         )
+    say_unread(unread)
     if not count:
         fail(Exit.FAILED, "the vault knows nothing of that")
 

@@ -318,6 +318,14 @@ def test_a_patient_is_forgotten_by_either_name(site: Site, patient: str) -> None
     assert site.run("forget", patient, *WHY, "--yes").code == 1
 
 
+def test_what_is_left_of_somebody_under_a_lost_key_is_told(site: Site) -> None:
+    site.configure(TWO_KEYS)
+    site.keep(KEPT[0], third="a third secret, of nobody here")
+    said = site.run("forget", "0815", *WHY, "--yes")
+    assert said.code == 0
+    assert "1 rows are sealed with the key third, which the site does not have" in said.err
+
+
 def test_a_project_is_forgotten_and_a_patient_of_one(site: Site) -> None:
     told = site.run("forget", "0815", "--project", "study-b", *WHY, "--yes", "--json").json
     assert told == {"forgotten": 1}

@@ -244,3 +244,27 @@ def test_a_new_key_of_pseudonyms_is_a_new_identity_and_both_lead_back(house: Hou
         assert (instance.old, instance.new) == ("2.25.7", uid)
     days = {one.days for one in pairs["patient"]}
     assert len(days) == 2
+
+
+def test_a_vault_that_is_taken_away_half_way_is_still_told(house: House) -> None:
+    class Meddler:
+        """Takes the vault out of the site while objects are being decided on."""
+
+        def decided(self, *_: object, **__: object) -> None:
+            routed.decide_by(Policy(on_no_match="hold", ignore_identical=False, loops=Loops()))
+
+        def batch_recorded(self) -> None:
+            pass
+
+    table = rules_of_texts({"10.yaml": RULES}, keys=KEYS, vault=True)
+    policy = Policy(on_no_match="hold", ignore_identical=False, loops=Loops(), vault=SETTINGS)
+    routed = Routing(
+        ledger=house.ledger, spool=house.spool, rules=lambda: table, policy=policy,
+        observer=Meddler(),
+    )  # fmt: skip
+    first, second = house.receive(), house.receive()
+    routed.route([first])
+    assert house.object(first).state is ObjectState.ROUTED
+    assert "instance" in by_kind(kept(house))
+    routed.route([second])
+    assert house.object(second).state is ObjectState.HELD

@@ -110,13 +110,14 @@ def test_what_is_said_twice_is_sealed_once():
 
 
 def test_words_of_the_audit_are_sealed_too():
-    name, words = keys().seal_words("0815")
+    name, words = keys().seal_words("0815", beside=b"anna")
     assert b"0815" not in words
-    assert keys().open_words(name, words) == "0815"
-    with pytest.raises(Tampered):
-        keys().open_words(name, words[:-1] + b"x")
+    assert keys().open_words(name, words, beside=b"anna") == "0815"
+    for sealed_words, beside in ((words[:-1] + b"x", b"anna"), (words, b"bert")):
+        with pytest.raises(Tampered):
+            keys().open_words(name, sealed_words, beside=beside)
     with pytest.raises(KeyMissing):
-        keys().open_words("other", words)
+        keys().open_words("other", words, beside=b"anna")
     with pytest.raises(Tampered):
         keys().open(replace(sealed(PATIENT), sealed=words))
 
