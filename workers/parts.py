@@ -201,7 +201,8 @@ def duties_of_the_leader(parts: Parts) -> list[Duty]:
     return [
         *duties_of_commitment(parts),
         Duty(name="sweep", every=1.0, act=partial(sweep, ledger, broker)),
-        Duty(name="orphans", every=10.0, act=partial(sweep_orphans, ledger, broker)),
+        # Often, since what lost its ticket waits for it; seldom where there is much to ring for.
+        Duty(name="orphans", every=3.0, act=partial(sweep_orphans, ledger, broker), share=0.05),
         Duty(
             name="idle",
             every=2.0,
