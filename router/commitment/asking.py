@@ -127,10 +127,10 @@ def _heard_out(
     while time.monotonic() < until:
         with ledger.read() as connection:
             if not commitments.is_open(connection, uid):
-                return True
+                break  # and a moment more, for who says things twice
         if not association.listen(LISTEN_STEP):
             return False
-    return True
+    return settings.listen == 0 or association.listen(LISTEN_STEP)
 
 
 def _due(connection: Connection, name: str, settings: DestinationCommitment) -> bool:

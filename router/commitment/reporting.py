@@ -89,12 +89,12 @@ def attend(ledger: Ledger, site: Site, order_id: int) -> None:
         return
     peer = peer_of_source(site.sources, order)
     if peer is None:
-        give_up(ledger, order, NO_ADDRESS)
+        later(ledger, site, order, now, NO_ADDRESS, "the site has no address for it")
         return
     try:
         _deliver(peer, report_of(ledger, order))
     except NetError as error:
-        _later(ledger, site, order, now, error)
+        later(ledger, site, order, now, error.reason, str(error))
     else:
         reported(ledger, order)
 
@@ -138,18 +138,20 @@ def give_up(ledger: Ledger, order: Order, reason: str) -> None:
     )
 
 
-def _later(ledger: Ledger, site: Site, order: Order, now: int, error: NetError) -> None:
+def later(ledger: Ledger, site: Site, order: Order, now: int, reason: str, words: str) -> None:
+    """The report did not arrive: try again, until nobody can want it any more. Where there is no
+    address, and sooner where there is one, the modality may open an association itself."""
     log.warning(
         "report to a modality not delivered",
         transaction_uid=order.transaction_uid,
         source=order.source,
         attempts=order.attempts + 1,
-        reason=str(error),
+        reason=words,
     )
-    metrics.COMMITMENT_ORDERS.labels(error.reason).inc()
+    metrics.COMMITMENT_ORDERS.labels(reason).inc()
     if now >= order.answer_by + int(site.commitment.report_for * 1000):
-        give_up(ledger, order, error.reason)
+        give_up(ledger, order, reason)
         return
     wait_ms = min(FIRST_WAIT_MS * 2 ** min(order.attempts, 12), LONGEST_WAIT_MS)
     with ledger.write() as connection:
-        orders.report_later(connection, order.id, wait_ms=wait_ms, reason=error.reason)
+        orders.report_later(connection, order.id, wait_ms=wait_ms, reason=reason)

@@ -1,10 +1,10 @@
 """Storage commitment on a listener: requests of modalities and reports of destinations.
 
 A request is written down before it is answered Success. Where the answer is known soon and the
-modality stays, it has its report on the same association; otherwise `reporting` calls it.
+modality stays, it has its report on the same association (`staying`), as also when it opens one to
+hear; otherwise `reporting` calls it.
 """
 
-import time
 from collections.abc import Callable
 
 from router import metrics
@@ -17,16 +17,7 @@ from router.commitment.answering import (
 )
 from router.commitment.data_sets import NotUnderstood, Transaction, read_transaction
 from router.commitment.hearing import Terms
-from router.commitment.judging import LEASE_MS, judge
-from router.commitment.reporting import (
-    NO_ADDRESS,
-    Report,
-    give_up,
-    peer_of_source,
-    proving,
-    report_of,
-    reported,
-)
+from router.commitment.staying import Staying
 from router.config import Site, Source
 from router.dicom.commands import (
     Command,
@@ -35,7 +26,7 @@ from router.dicom.commands import (
     NEventReportRq,
     NEventReportRsp,
 )
-from router.dicom.events import CommandReceived, Event
+from router.dicom.events import Event
 from router.dicom.negotiation import NegotiatedContext
 from router.dicom.uids import STORAGE_COMMITMENT_PUSH_MODEL_INSTANCE, is_valid_uid
 from router.ledger import Ledger, LedgerError, orders
@@ -46,11 +37,6 @@ from router.net.services import Visitor
 
 NO_SUCH_ACTION = 0x0123
 REQUEST_COMMITMENT = 1
-STEP_SECONDS = 0.1
-"""How long the modality must be silent before it is told something."""
-LINGER_SECONDS = 2.0
-"""How long we look again for what came in a moment ago, while the modality stays."""
-RESPONSE_SECONDS = 10.0
 
 log = get_logger("commitment")
 
@@ -62,6 +48,13 @@ class CommitmentScp:
         self._ledger = ledger
         self._site = site
         self._terms = terms
+        self._staying = Staying(ledger, site)
+
+    def opened(
+        self, connection: Connection, context: NegotiatedContext, visitor: Visitor
+    ) -> Event | None:
+        """See `router.net.services.Service`: a modality may come for reports that wait for it."""
+        return self._staying.report(connection, context, visitor)
 
     def __call__(
         self,
@@ -79,6 +72,8 @@ class CommitmentScp:
                 connection.send_command(context.context_id, answer)
             case NActionRq():
                 return self._ordered(connection, context, visitor, command, data)
+            case NEventReportRsp() if self._staying.answered(connection, command):
+                return self._staying.report(connection, context, visitor)
             case _:
                 log.warning("unexpected message", message=type(command).__name__)
                 connection.association.abort()
@@ -105,7 +100,7 @@ class CommitmentScp:
         connection.send_command(context.context_id, response)
         if isinstance(taken, Order):
             metrics.COMMITMENT_ORDERS.labels("taken").inc()
-            return self._answer_here(connection, context, taken)
+            return self._staying.report(connection, context, visitor)
         metrics.COMMITMENT_ORDERS.labels("refused").inc()
         log.warning("request to commit refused", status=f"{status:04X}", reason=comment)
         return None
@@ -152,69 +147,6 @@ class CommitmentScp:
             },
             within_ms=int((within or site.commitment.within) * 1000),
         )
-
-    def _answer_here(
-        self, connection: Connection, context: NegotiatedContext, order: Order
-    ) -> Event | None:
-        """Report on this association if the peer waits for it; its next message if it does not."""
-        try:
-            return self._wait_and_report(connection, context, order)
-        except LedgerError as error:
-            log.warning("ledger away; reported later", reason=str(error))
-            return None
-
-    def _wait_and_report(
-        self, connection: Connection, context: NegotiatedContext, order: Order
-    ) -> Event | None:
-        until = time.monotonic() + LINGER_SECONDS
-        event: Event | None = None
-        site = self._site()
-        has_address = peer_of_source(site.sources, order) is not None
-        while (event := connection.next_event_within(STEP_SECONDS)) is None:
-            with self._ledger.write() as transaction:
-                claimed = orders.claim(transaction, order.id, lease_ms=LEASE_MS)
-            if claimed is not None:
-                mine, now = claimed
-                if mine.state != "open" or judge(self._ledger, mine, now, proving(site)):
-                    return self._report_here(connection, context, mine, has_address=has_address)
-            if time.monotonic() >= until or order.policy != "own":
-                return None
-        return event
-
-    def _report_here(
-        self,
-        connection: Connection,
-        context: NegotiatedContext,
-        order: Order,
-        *,
-        has_address: bool,
-    ) -> Event | None:
-        event = _report(connection, context, report_of(self._ledger, order))
-        if isinstance(event, CommandReceived) and isinstance(event.command, NEventReportRsp):
-            if event.command.status == SUCCESS:
-                reported(self._ledger, order)
-                return None
-            event = None
-        if has_address:
-            with self._ledger.write() as transaction:
-                reason = "not_on_association"
-                orders.report_later(transaction, order.id, wait_ms=0, reason=reason)
-        else:
-            give_up(self._ledger, order, NO_ADDRESS)
-        return event
-
-
-def _report(connection: Connection, context: NegotiatedContext, report: Report) -> Event | None:
-    """Send it, and what the peer says next."""
-    request = NEventReportRq(
-        message_id=1,
-        affected_sop_class_uid=context.abstract_syntax,
-        affected_sop_instance_uid=STORAGE_COMMITMENT_PUSH_MODEL_INSTANCE,
-        event_type_id=report.event_type_id,
-    )
-    data = report.encoded(context.transfer_syntax)
-    connection.send_command(context.context_id, request, data)
-    return connection.next_event_within(RESPONSE_SECONDS)
 
 
 def _source(site: Site, visitor: Visitor) -> Source | None:

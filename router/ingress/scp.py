@@ -164,8 +164,17 @@ class StorageScp:
         self._guests.enter(decide)
         return decision, counted_as
 
+    def _greet(self, connection: Connection, visitor: Visitor) -> Event | None:
+        """Let services say what they have to say unasked; the peer's first word, if it came."""
+        if self._services:
+            for context in connection.association.contexts.values():
+                service = self._services.get(context.abstract_syntax)
+                if service is not None:
+                    return service.opened(connection, context, visitor)
+        return None
+
     def _converse(self, connection: Connection, storing: Storing, visitor: Visitor) -> None:
-        early: Event | None = None
+        early = self._greet(connection, visitor)
         while True:
             event, early = early or connection.next_event(), None
             match event:

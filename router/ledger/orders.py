@@ -13,17 +13,19 @@ from sqlalchemy import (
     BigInteger,
     Connection,
     Integer,
+    Update,
     bindparam,
     case,
     func,
     insert,
+    or_,
     select,
     update,
 )
 
 from router.ledger.models import DELIVERIES, OBJECTS
 from router.ledger.models_commitment import COMMITMENT_ORDER_ITEMS, COMMITMENT_ORDERS
-from router.ledger.statements import CHUNK, NOW, InsertNew, constant
+from router.ledger.statements import CHUNK, NOTHING, NOW, InsertNew, constant
 from router.ledger.texts import SLUG_LIMIT, bounded
 
 FIRST_LOOK_MS = 1_000
@@ -156,7 +158,28 @@ _CLAIM = (
         COMMITMENT_ORDERS.c.state.in_([constant("open"), constant("reporting")]),
         COMMITMENT_ORDERS.c.next_attempt_at <= NOW,
     )
-    .values(next_attempt_at=NOW + bindparam("lease_ms", type_=Integer))
+    .values(next_attempt_at=NOW + bindparam("lease_ms", type_=Integer), reason=NOTHING)
+)
+_UNFINISHED = COMMITMENT_ORDERS.c.state.in_([constant("open"), constant("reporting")])
+# Who has an order in hand has taken its reason away: one that did not arrive is nobody's.
+_FREE = or_(
+    COMMITMENT_ORDERS.c.next_attempt_at <= NOW,
+    (COMMITMENT_ORDERS.c.state == constant("reporting")) & COMMITMENT_ORDERS.c.reason.is_not(None),
+)
+_OF_CALLER = (
+    select(COMMITMENT_ORDERS.c.id, _FREE)
+    .where(
+        _UNFINISHED,
+        COMMITMENT_ORDERS.c.calling_ae_title == bindparam("calling"),
+        COMMITMENT_ORDERS.c.source.is_not_distinct_from(bindparam("of_source")),
+    )
+    .order_by(COMMITMENT_ORDERS.c.id)
+    .limit(50)
+)
+_CLAIM_HERE = (
+    update(COMMITMENT_ORDERS)
+    .where(COMMITMENT_ORDERS.c.id == bindparam("of_id"), _UNFINISHED, _FREE)
+    .values(next_attempt_at=NOW + bindparam("lease_ms", type_=Integer), reason=NOTHING)
 )
 _ONE = select(*_ORDER_COLUMNS, NOW.label("now")).where(COMMITMENT_ORDERS.c.id == bindparam("of_id"))
 
@@ -169,11 +192,29 @@ def due(conn: Connection, *, limit: int) -> list[int]:
 def claim(conn: Connection, order_id: int, *, lease_ms: int) -> tuple[Order, int] | None:
     """The order and what time it is, for us alone for so long; None while another has it, or
     nothing is due."""
-    if not conn.execute(_CLAIM, {"of_id": order_id, "lease_ms": lease_ms}).rowcount:
+    return _claimed(conn, _CLAIM, order_id, lease_ms)
+
+
+def claim_here(conn: Connection, order_id: int, *, lease_ms: int) -> tuple[Order, int] | None:
+    """The same for who has the modality on the line: also what waits for its next attempt."""
+    return _claimed(conn, _CLAIM_HERE, order_id, lease_ms)
+
+
+def _claimed(
+    conn: Connection, claim: Update, order_id: int, lease_ms: int
+) -> tuple[Order, int] | None:
+    if not conn.execute(claim, {"of_id": order_id, "lease_ms": lease_ms}).rowcount:
         return None
     row = dict(conn.execute(_ONE, {"of_id": order_id}).mappings().one())
     now = row.pop("now")
     return Order(**row), int(now)
+
+
+def of_caller(conn: Connection, calling_ae_title: str, source: str | None) -> dict[int, bool]:
+    """Orders of a modality that are not reported yet, and whether each is to be looked at by who
+    has it on the line."""
+    terms = {"calling": calling_ae_title, "of_source": source}
+    return {row[0]: bool(row[1]) for row in conn.execute(_OF_CALLER, terms)}
 
 
 _KEPT = (

@@ -28,6 +28,12 @@ class Visitor:
 class Service(Protocol):
     """Answers the commands of one SOP class, in the association's own thread."""
 
+    def opened(
+        self, connection: Connection, context: NegotiatedContext, visitor: Visitor
+    ) -> Event | None:
+        """The association was accepted with such a context: say what is to be said unasked. What
+        the peer said first or meanwhile, if anything, for the listener to go on with."""
+
     def __call__(
         self,
         connection: Connection,

@@ -53,8 +53,11 @@ class Surroundings:
             assert isinstance(event, AssociationRequested)
             acceptance = acceptance_for(self.site.listeners[0], {PUSH})
             connection.association.accept(negotiate(event.request, acceptance))
-            visitor = Visitor(calling_ae_title="PACS", called_ae_title="ROUTER", source=None)
+            calling = event.request.calling_ae_title.strip()
+            visitor = Visitor(calling_ae_title=calling, called_ae_title="ROUTER", source=None)
             early: Event | None = None
+            for context in connection.association.contexts.values():
+                early = scp.opened(connection, context, visitor)
             while True:
                 match early or connection.next_event():
                     case CommandReceived() as event:
