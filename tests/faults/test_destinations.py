@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
@@ -123,14 +124,18 @@ def test_success_is_never_told_of_an_object_that_the_peer_refused(tmp_path: Path
     assert sum(states.values()) == len(sent)
 
 
-def test_a_poisoned_object_stalls_nobody_and_ends(tmp_path: Path) -> None:
-    """The peer aborts on one object whenever it comes; the others flow round it."""
+@pytest.mark.parametrize(
+    "poison", [Answer(abort_after=1), Answer(status=0xC000)], ids=["abort", "C000"]
+)
+def test_a_poisoned_object_stalls_nobody_and_ends(poison: Answer, tmp_path: Path) -> None:
+    """The peer aborts on one object whenever it comes, or cannot understand it; the others flow
+    round it."""
     poisoned: list[str] = []
 
     def answer(uid: str) -> Answer:
         if not poisoned:
             poisoned.append(uid)
-        return Answer(abort_after=1) if uid == poisoned[0] else Answer()
+        return poison if uid == poisoned[0] else Answer()
 
     with (
         RecordingScp(answer) as pacs,
@@ -229,4 +234,15 @@ def test_two_routers_that_send_to_each_other_stop(tmp_path: Path) -> None:
         receptions = one.count("SELECT count(*) FROM objects") + two.count(
             "SELECT count(*) FROM objects"
         )
+        alarms = sum(_figure(router, "dicom_router_loops_total") for router in (one, two))
     assert receptions <= uids * 2 * 4
+    assert alarms >= uids, "the alert RoutersInACircle has nothing to go by"
+
+
+def _figure(router: RouterUnderTest, name: str) -> float:
+    """The sum of a metric over its labels."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{router.metrics_port}/metrics") as answer:
+        lines = answer.read().decode().splitlines()
+    return sum(
+        float(line.split()[-1]) for line in lines if line.startswith((f"{name}{{", f"{name} "))
+    )
