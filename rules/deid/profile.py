@@ -27,7 +27,7 @@ from rules.problems import Mistake, suggest
 from rules.resources import Key, resources_of
 
 TABLE: Final = "PS3.15 2026d"
-ENGINE: Final = "1"
+ENGINE: Final = "2"
 """Goes up when the same profile makes another object of the same bytes."""
 
 

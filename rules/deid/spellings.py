@@ -52,12 +52,11 @@ def variants(word: str) -> frozenset[str]:
 
 
 def _plain(word: str) -> str:
+    """Without accents; of a script whose marks make other letters, as it is."""
     taken_apart = normalize("NFKD", word)
-    return (
-        "".join(char for char in taken_apart if not combining(char))
-        if word.isascii() or (any(char.isascii() for char in taken_apart))
-        else word
-    )
+    if not any(map(str.isascii, taken_apart)):
+        return word
+    return "".join(char for char in taken_apart if not combining(char))
 
 
 _UMLAUTS: Final = (

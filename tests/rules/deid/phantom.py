@@ -24,20 +24,30 @@ SYNTAXES: Final = {
 NEUTRAL: Final = (0x00189346, 0x52009229)
 """Sequences that the table does not name: CTDI Phantom Type Code, Shared Functional Groups."""
 UNKNOWN_TO_PYDICOM: Final = {0x00081301: "SQ", 0x00081302: "SQ", 0x00081303: "SQ", 0x00081304: "SQ"}
+JAPANESE: Final = "\x1b$B;3ED\x1b(B"
+KOREAN: Final = "\x1b$)C\xb1\xe8"
 NAMES: Final = {
-    "": "{token}^Kim^^Dr.",
-    "ISO_IR 100": "M\u00fcller{token}^J\u00f6rg",
-    "ISO_IR 192": "{token}\u5c71\u7530^Taro=\u5c71\u7530{token}^\u592a\u90ce=",
-    "GB18030": "{token}\u738b^\u5c0f\u4e1c",
-    "\\ISO 2022 IR 87": "Yamada{token}^Taro",
-}
-CODECS: Final = {
-    "": "ascii",
-    "ISO_IR 100": "latin-1",
-    "ISO_IR 192": "utf-8",
-    "GB18030": "gb18030",
-    "\\ISO 2022 IR 87": "ascii",
-}
+    "": ("{token}^Kim^^Dr.", "latin-1"),
+    "ISO_IR 100": ("M\u00fcller{token}^J\u00f6rg", "latin-1"),
+    "ISO_IR 101": ("Nov\u00e1k{token}^Ji\u0159\u00ed", "iso8859_2"),
+    "ISO_IR 144": ("\u041b\u044e{token}^\u0411", "iso8859_5"),
+    "ISO_IR 126": ("\u0394\u03b9{token}^\u03a9", "iso8859_7"),
+    "ISO_IR 127": ("\u0642\u0628{token}^\u0644", "iso8859_6"),
+    "ISO_IR 138": ("\u05e9\u05e8{token}^\u05d3", "iso8859_8"),
+    "ISO_IR 166": ("\u0e01\u0e02{token}^\u0e04", "tis_620"),
+    "ISO_IR 13": ("\uff94\uff8f\uff80\uff9e{token}^\uff80", "shift_jis"),
+    "ISO_IR 192": ("{token}\u5c71\u7530^Taro=\u5c71\u7530{token}^\u592a\u90ce={token}", "utf-8"),
+    "GB18030": ("{token}\u738b^\u5c0f\u4e1c={token}\u738b", "gb18030"),
+    "GBK": ("{token}\u738b^\u5c0f\u4e1c", "gbk"),
+    "\\ISO 2022 IR 87": (
+        f"Yamada{{token}}^Taro={JAPANESE}{{token}}^{JAPANESE}={{token}}", "latin-1",
+    ),
+    "\\ISO 2022 IR 149": (f"Kim{{token}}={KOREAN}{{token}}^={KOREAN}", "latin-1"),
+    "ISO 2022 IR 6\\ISO 2022 IR 100": ("\x1b-A\xc4{token}^J", "latin-1"),
+}  # fmt: skip
+"""A name in each character set, and how to write it; escapes stand in it as bytes."""
+FORMS: Final = 6
+"""Ways in which values of a VR are written; `turn` of a phantom gives each attribute another."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +67,7 @@ class Phantom:
 
     syntax: str
     charset: str = ""
+    turn: int = 0
     planted: list[Planted] = field(default_factory=list)
     content: bytes = b""
     _count: int = 0
@@ -81,10 +92,13 @@ class Phantom:
             data = encode_item(inner, self.form)
             return encode_element(tag, "SQ", data, self.form)
         data, told = self._value(vr)
-        for one in told:
-            self.planted.append(Planted(tag, depth, vr, one, row))
         written = "UN" if self._count % 17 == 3 and vr in ("LO", "PN", "DA", "UI") else vr
-        return encode_element(tag, written, data, self.form)
+        element = encode_element(tag, written, data, self.form)
+        # What is short stands elsewhere by chance: the whole element must not.
+        for one in told or [element]:
+            if vr not in ("AT", "SQ"):
+                self.planted.append(Planted(tag, depth, vr, one, row))
+        return element
 
     def plant_text(self, tag: int, depth: int, row: Row | None, under: int) -> bytes:
         token = self.token()
@@ -94,64 +108,102 @@ class Phantom:
 
     def _value(self, vr: str) -> tuple[bytes, list[bytes]]:
         token, number = self.token(), self._count
-        order = self.form.order
+        order, form = self.form.order, (number + self.turn) % FORMS
 
         match vr:
             case "PN":
-                text = NAMES[self.charset].format(token=token)
-                return _even(text.encode(CODECS[self.charset])), [token.encode()]
-            case "DA" | "DT":
-                return _date(vr, number)
+                text, codec = NAMES[self.charset]
+                name = text.format(token=token).encode(codec)
+                many = (
+                    name,
+                    name + b"\\" + name,
+                    b" " + name + b" ",
+                    b"\\" + name,
+                    name,
+                    name + b"^",
+                )
+                return _even(many[form], b"\0" if form == 4 else b" "), [token.encode()]
+            case "DA" | "DT" | "TM":
+                return _moment(vr, number, form)
             case "UI":
                 data = f"1.3.46.{880000 + number}.7".encode()
-                again = b"\\" + data + b".2" if number % 5 == 1 else b""
-                return _even(data + again, b"\0" if number % 3 else b" "), [data]
+                many = (data, data + b"\\" + data + b".2", data, b"\\" + data, data, b" " + data)
+                return _even(many[form], b" " if form == 2 else b"\0"), [data]
             case "AS":
-                return f"{number % 1000:03}Y".encode(), []
+                return f"{number % 1000:03}{'DWMY'[form % 4]}".encode(), []
             case "US" | "SS":
-                return struct.pack(f"{order}H", number % 30000), []
+                return struct.pack(f"{order}H", number % 30000) * (1 + form % 3), []
             case "AT":
                 return struct.pack(f"{order}HH", 0x0010, 0x0010), []
             case "FL" | "FD" | "UL" | "SL":
                 code = {"FL": "f", "FD": "d", "UL": "L", "SL": "l"}[vr]
                 value = 1999000000 + number * (4096 if vr == "FL" else 1)
                 data = struct.pack(f"{order}{code}", value)
-                return data, [data]
-            case "LO" | "UC" | "LT" | "ST" | "UT":
-                many = "\\" if number % 4 == 2 and vr in ("LO", "UC") else " "
-                return _even(f"{token}{many}and more".encode()), [token.encode()]
+                return data * (1 + form % 3), [data]
             case _:
-                text = _TEXTS.get(vr, "{token}{token}").format(
-                    token=token, TOKEN=token.upper(), number=number, second=number % 60
+                text = _TEXTS.get(vr, "{token} and more").format(
+                    token=token, TOKEN=token.upper(), number=number
                 )
-                told = text.encode()
-                return _even(told, b" " if vr in _TEXTS else b"\0"), [told]
+                return _text(vr, text, form)
 
 
 _TEXTS: Final = {
-    "TM": "1203{second:02}.{number:06}",
     "DS": "91{number:07}",
     "IS": "91{number:07}",
     "CS": "{TOKEN}",
     "AE": "{TOKEN}",
     "SH": "{TOKEN}",
     "UR": "http://{token}.example/a",
+    "OB": "{token}{token}",
+    "OW": "{token}{token}",
+    "UN": "{token}{token}",
 }
+_SINGLE: Final = frozenset({"LT", "ST", "UR", "UT", "OB", "OW", "UN"})
+"""VRs whose values have no backslash between them (PS3.5 6.4)."""
 
 
-def _date(vr: str, number: int) -> tuple[bytes, list[bytes]]:
-    """More than a year after the one before, so that none is moved to another."""
+def _text(vr: str, text: str, form: int) -> tuple[bytes, list[bytes]]:
+    """As it is, twice, between blanks, behind nothing, with a zero, too long or in lines."""
+    data, single = text.encode(), vr in _SINGLE
+    if vr in ("OB", "OW", "UN"):
+        return _even(data, b"\0"), [data]
+    many = (
+        data,
+        data + (b"\r\n" if single else b"\\") + data,
+        b"  " + data + b"   ",
+        data + b"\\" if single else b"\\\\" + data,
+        data,
+        data + b" " * 70
+        if single
+        else data + b"\\and much that is too long for a value of this kind",
+    )
+    return _even(many[form], b"\0" if form == 4 else b" "), [data]
+
+
+def _moment(vr: str, number: int, form: int) -> tuple[bytes, list[bytes]]:
+    """Dates more than a year after the one before, so that none is moved to another."""
     day = date(1901, 1, 1) + timedelta(days=367 * number)
-    dense, dotted = f"{day:%Y%m%d}", f"{day:%Y.%m.%d}"
-    ranges = (f"{dense}-{dense}", f"{dense}\\{dense}", f"{dense}-", dense, dotted)
-    moments = (dense, f"{dense}1203", f"{dense}120301.{500000 + number}+0100")
-    chosen = ranges[number % 5] if vr == "DA" else moments[number % 3]
-    return _even(chosen.encode()), [dotted.encode() if chosen == dotted else dense.encode()]
+    dense, dotted, time = f"{day:%Y%m%d}", f"{day:%Y.%m.%d}", f"12{number % 60:02}{number // 60:02}"
+    many = {
+        "DA": (f"{dense}-{dense}", f"{dense}\\{dense}", f"{dense}-", dense, dotted, f"{day:%Y%m}"),
+        "DT": (
+            dense, f"{dense}1203", f"{dense}120301.{500000 + number}+0100", f"{day:%Y%m}",
+            f"{day:%Y}", f"{dense}-{dense}1203",
+        ),
+        "TM": (
+            f"{time}.{number:06}", time[:4], f"12:{time[2:4]}:{time[4:]}", f"{time}.{number:06}-",
+            f"{time}.{number:06}\\{time}", f" {time}.{number:06}",
+        ),
+    }[vr]  # fmt: skip
+    told = dense if dense in many[form] else dotted if dotted in many[form] else ""
+    if vr == "TM":
+        told = f"{time}.{number:06}" if "." in many[form] else ""
+    return _even(many[form].encode(), b"\0" if form == 3 else b" "), [told.encode()] if told else []
 
 
-def phantom(syntax: str, charset: str = "") -> Phantom:
+def phantom(syntax: str, charset: str = "", turn: int = 0) -> Phantom:
     """Every attribute of the table in the data set, in an item, and in an item of an item."""
-    made = Phantom(syntax, charset)
+    made = Phantom(syntax, charset, turn)
     deepest = b"".join(_table(made, 2))
     middle = b"".join(_table(made, 1)) + _sequence(made, NEUTRAL[1], deepest, undefined=True)
     elements = dict(_by_tag(made))
@@ -192,7 +244,7 @@ def _beside(made: Phantom) -> dict[int, bytes]:
     item = encode_item(hidden, form)
     found[0x00091010] = encode_element(0x00091010, "SQ" if form.implicit else "UN", item, form)
     if not form.implicit:
-        inner = Phantom("1.2.840.10008.1.2", "", made.planted, b"", made._count)
+        inner = Phantom("1.2.840.10008.1.2", "", made.turn, made.planted, b"", made._count)
         un = inner.plant(0x00100020, "LO", 1) + inner.plant(0x0020000D, "UI", 1, rows()[0x0020000D])
         made._count = inner._count
         found[0x00189360] = encode_element(0x00189360, "UN", encode_item(un, IMPLICIT), form)

@@ -15,7 +15,7 @@ from rules.edits import apply_edits
 from rules.encoded import EncodedDataSet, Slice
 from rules.resources import Resources
 from rules.tables import Tables
-from tests.rules.deid.phantom import CODECS, SYNTAXES, Phantom, Planted, phantom
+from tests.rules.deid.phantom import FORMS, NAMES, SYNTAXES, Phantom, Planted, phantom
 
 EXPLICIT = "1.2.840.10008.1.2.1"
 FEARLESS = dict.fromkeys(Danger, "pass")
@@ -49,6 +49,12 @@ def told(left: list[Planted]) -> list[str]:
     return [f"{one.tag:08X} {one.vr} at depth {one.depth}" for one in left]
 
 
+def assert_moved(left: list[Planted]) -> None:
+    """Times of day stay, and a year or month may: what is left of a date is moved by days."""
+    assert {one.vr for one in left} <= {"DT", "TM", "SH"}
+    assert all(len(one.data) <= len(b"tagsDT00196003") for one in left if one.vr == "DT")
+
+
 @pytest.mark.parametrize("syntax", SYNTAXES)
 def test_nothing_is_left_by_the_basic_profile(syntax: str) -> None:
     made = phantom(syntax)
@@ -63,7 +69,17 @@ def test_nothing_is_left_by_the_basic_profile(syntax: str) -> None:
     assert again.PixelData == bytes(range(8))
 
 
-@pytest.mark.parametrize("charset", CODECS)
+@pytest.mark.parametrize("turn", range(1, FORMS))
+def test_nothing_is_left_in_any_form_of_a_value(turn: int) -> None:
+    """Partial dates and times, ranges, several values, wrong padding, values that are too long."""
+    made = phantom(EXPLICIT, turn=turn)
+    assert left_in(made.content, made) == made.planted
+    assert told(left_in(deidentified(made.content, EXPLICIT, profile()), made)) == []
+    dates = profile(options=["retain modified dates"])
+    assert_moved(left_in(deidentified(made.content, EXPLICIT, dates), made))
+
+
+@pytest.mark.parametrize("charset", NAMES)
 def test_nothing_is_left_in_any_character_set(charset: str) -> None:
     made = phantom(EXPLICIT, charset)
     assert told(left_in(deidentified(made.content, EXPLICIT, profile()), made)) == []
@@ -84,4 +100,4 @@ def test_an_option_retains_what_its_column_says_and_nothing_else(option: Option)
     kept = [one for one in made.planted if one.row and one.row.options.get(option) == "K"]
     assert told([one for one in kept if one not in left]) == []
     if option is Option.RETAIN_MODIFIED_DATES:
-        assert {one.vr for one in left} <= {"TM", "SH"}
+        assert_moved(left)

@@ -15,7 +15,7 @@ from rules.deid.identifying import Kind
 from rules.deid.scan import findings, scan
 from rules.deid.table import Option
 from rules.encoded import EncodedDataSet
-from tests.rules.deid.phantom import CODECS, SYNTAXES, phantom
+from tests.rules.deid.phantom import NAMES, SYNTAXES, phantom
 from tests.rules.deid.test_phantom import EXPLICIT, deidentified, profile
 
 PATIENT = "Vandermeer^Friederike"
@@ -60,7 +60,8 @@ def test_what_is_clean_has_no_findings() -> None:
 
 
 @pytest.mark.parametrize(
-    ("syntax", "charset"), [*((one, "") for one in SYNTAXES), *((EXPLICIT, one) for one in CODECS)]
+    ("syntax", "charset"),
+    [*((one, "") for one in SYNTAXES), *((EXPLICIT, one) for one in list(NAMES)[::4])],
 )
 def test_the_phantom_is_clean_when_deidentified_and_only_then(syntax: str, charset: str) -> None:
     made = phantom(syntax, charset)
@@ -69,7 +70,7 @@ def test_the_phantom_is_clean_when_deidentified_and_only_then(syntax: str, chars
     assert findings(before, after) == []
     told = scan(before, before)
     assert {one.origin for one in told.findings} >= {"PatientID", "StudyDate", "StudyInstanceUID"}
-    assert len({one.origin for one in told.findings}) > 1700
+    assert len({one.origin for one in told.findings}) > 1500
 
 
 def private(value: bytes, vr: str = "UN") -> Callable[[Dataset], None]:
