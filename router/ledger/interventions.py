@@ -15,7 +15,9 @@ from sqlalchemy import (
     Update,
     bindparam,
     exists,
+    func,
     insert,
+    or_,
     select,
     update,
 )
@@ -78,8 +80,13 @@ class DeliveryFilter:
             (OBJECTS.c.study_instance_uid, self.study_instance_uid),
         ):
             if value is not None:
-                of_object = select(OBJECTS.c.id).where(column == value)
-                found.append(DELIVERIES.c.object_id.in_(of_object))
+                named = select(OBJECTS.c.id).where(column == value)
+                received = func.coalesce(OBJECTS.c.derived_from, OBJECTS.c.id)
+                found.append(DELIVERIES.c.object_id.in_(select(received).where(column == value)))
+                # By the name of a copy those that send this copy, and not what it was made of.
+                found.append(
+                    or_(DELIVERIES.c.object_id.in_(named), DELIVERIES.c.payload_id.in_(named))
+                )
         return found
 
 

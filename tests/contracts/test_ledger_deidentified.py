@@ -12,6 +12,7 @@ from router.commitment.hearing import Heard, hear
 from router.commitment.judging import KEPT, judge
 from router.config import DestinationCommitment
 from router.ledger import (
+    DeliveryFilter,
     DeliveryState,
     DerivedObject,
     Identifiers,
@@ -194,3 +195,22 @@ def test_a_modality_asks_by_its_own_uid_and_a_copys_proof_counts(
     assert policy == "any" or complete()
     with story.ledger.read() as conn:
         assert orders.results(conn, order.id) == {OLD: (CT_IMAGE_STORAGE, KEPT)}
+
+
+@pytest.mark.parametrize(
+    ("chosen", "destinations"),
+    [
+        (DeliveryFilter(sop_instance_uid=OLD), ["pacs", "research", "sponsor"]),
+        (DeliveryFilter(study_instance_uid="1.2.1"), ["pacs", "research", "sponsor"]),
+        (DeliveryFilter(sop_instance_uid=NEW), ["research"]),
+        (DeliveryFilter(study_instance_uid="2.25.1"), ["research", "sponsor"]),
+        (DeliveryFilter(sop_instance_uid="2.25.99"), []),
+    ],
+)
+def test_a_queue_is_steered_by_either_name(
+    story: Story, chosen: DeliveryFilter, destinations: list[str]
+) -> None:
+    sent(story, research=NEW, sponsor="2.25.9")
+    with story.ledger.read() as conn:
+        listed = queries.queue_list(conn, chosen, limit=9)
+    assert sorted(one.destination for one in listed) == destinations

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from router.config import Loops
 from router.config_vault import Vault
-from router.ledger import Ledger, ObjectState, objects, vault
+from router.ledger import Ledger, ObjectState, bundles, objects, vault
 from router.ledger.queries import trace
 from router.ledger.vault import Choice, Pair
 from router.routing.batch import Policy, Routing
@@ -268,3 +269,17 @@ def test_a_vault_that_is_taken_away_half_way_is_still_told(house: House) -> None
     assert "instance" in by_kind(kept(house))
     routed.route([second])
     assert house.object(second).state is ObjectState.HELD
+
+
+def test_what_waited_for_its_study_is_told_when_it_goes(house: House) -> None:
+    rules = RULES.replace("send_to: [pacs]", "send_to: [pacs], wait_for: {study: 60s}")
+    routed, object_id = routing(house, rules), house.receive()
+    routed.route([object_id])
+    assert kept(house) == []
+    with house.ledger.write() as connection:
+        connection.execute(text("UPDATE bundles SET due_at = 1"))
+        assert bundles.close_due(connection, limit=9)
+    assert routed.route([object_id]) == {"pacs"}
+    assert len(kept(house)) == 5
+    assert routed.route([object_id]) == frozenset()
+    assert len(kept(house)) == 5
