@@ -203,6 +203,39 @@ def test_the_senders_address_is_kept_and_the_spool_too():
     assert mount["mountPath"] == "/var/lib/dicom-router"
 
 
+def test_whoever_delivers_reaches_all_that_the_site_tells_him_to_call():
+    """Archives, where they answer queries, and modalities that take reports; nobody else does."""
+    dicom = {"ae_title": "PACS", "host": "pacs.example.org", "port": 11113}
+    asked = {"by": "query", "query": {"port": 4242}}
+    heard = {"host": "ct01.example.org", "port": 11114}
+    site = render(
+        "minimal",
+        site__destinations=[
+            {"name": "pacs", "dicom": dicom, "commitment": asked},
+            {"name": "old", "dicom": {"ae_title": "OLD", "host": "old.example.org"}},
+        ],
+        site__sources=[
+            {"name": "ct01", "ae_title": "CT01", "commitment": heard},
+            {"name": "ct02", "ae_title": "CT02", "commitment": {"policy": "all"}},
+            {"name": "ct03", "ae_title": "CT03"},
+        ],
+        networkPolicy__modalities=["10.1.0.0/16"],
+        networkPolicy__destinations=["10.2.0.0/16"],
+    )
+    reached = {
+        role: [
+            ([port["port"] for port in rule["ports"]], rule.get("to"))
+            for rule in site.one("NetworkPolicy", f"-{role}")["spec"]["egress"][2:]
+        ]
+        for role in ("ingress", "rules", "egress", "conductor")
+    }
+    assert reached.pop("egress") == [
+        ([104, 11113, 4242], [{"ipBlock": {"cidr": "10.2.0.0/16"}}]),
+        ([11114], [{"ipBlock": {"cidr": "10.1.0.0/16"}}]),
+    ]
+    assert set(map(len, reached.values())) == {0}
+
+
 def test_workers_that_scale_by_themselves_have_no_fixed_number():
     for values, kind in (("folder-store", "HorizontalPodAutoscaler"), ("full", "ScaledObject")):
         site = rendered(values)
