@@ -25,7 +25,9 @@ from router.config_destinations import (
     Probe,
     Retry,
 )
+from router.config_flow import Loops
 from router.config_keys import Keys
+from router.config_performed import PerformedSteps
 from router.config_sources import Source, SourceCommitment
 from router.config_store import (
     SPOOL,
@@ -169,13 +171,6 @@ class Retention(Settings):
     )
 
 
-class Loops(Settings):
-    """When an object that keeps coming back is held, since routers send it in a circle."""
-
-    receptions: int = Field(5, ge=2, description="receptions of the same SOP instance …")
-    within: Duration = Field(3600.0, description="… within this time")
-
-
 class MetricsEndpoint(Settings):
     """Where Prometheus scrapes."""
 
@@ -249,6 +244,9 @@ class Site(Settings):
     retention: Retention = Field(Retention(), description="how long delivered objects are kept")
     commitment: ModalityCommitment = Field(
         ModalityCommitment(), description="what modalities are promised that ask us to commit"
+    )
+    performed_steps: PerformedSteps | None = Field(
+        None, description="hear from modalities what they have made (MPPS); default: no"
     )
     loops: Loops = Field(Loops(), description="when an object that keeps coming back is held")
     metrics: Annotated[MetricsEndpoint | None, OrOff()] = Field(

@@ -1,10 +1,10 @@
-"""When and how fast a destination is sent to: windows of time, and limits."""
+"""When and how fast a destination is sent to: windows of time, and limits; what goes in circles."""
 
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
-from router.config_values import Settings, parse_size
+from router.config_values import Duration, Settings, parse_size
 from rules.windows import DAY_MINUTES, Window, Windows, window, windows
 
 
@@ -44,6 +44,13 @@ Schedule = Annotated[tuple[ScheduleWindow, ...], BeforeValidator(_one_or_several
 def windows_of(schedule: tuple[ScheduleWindow, ...]) -> Windows | None:
     """The windows of a schedule; None: at any time."""
     return windows([one.window for one in schedule]) if schedule else None
+
+
+class Loops(Settings):
+    """When an object that keeps coming back is held, since routers send it in a circle."""
+
+    receptions: int = Field(5, ge=2, description="receptions of the same SOP instance …")
+    within: Duration = Field(3600.0, description="… within this time")
 
 
 def _per_second(value: object) -> object:

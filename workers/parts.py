@@ -17,6 +17,7 @@ from router import metrics
 from router.broker import Broker
 from router.commitment.asking import PUSH
 from router.commitment.hearing import Terms
+from router.commitment.performing import MPPS, PerformedScp
 from router.commitment.serving import CommitmentScp
 from router.commitment.unanswered import expire
 from router.conduct.auditing import AuditWatch
@@ -40,6 +41,7 @@ from router.ingress.guests import Guests
 from router.ingress.recovery import read_spooled
 from router.ingress.service import Ingress
 from router.ledger import Ledger
+from router.net.services import Service
 from router.routing.batch import Policy, Routing
 from router.rulebook import Rulebook, Shadow
 from router.store import Heads, Spool, Store
@@ -108,6 +110,9 @@ def ingress(parts: Parts, guests: Mapping[str, Guests] | None) -> Ingress:
     spool = open_spool(parts.site, parts.spool)
     site = parts.rulebook.site
     scp = CommitmentScp(ledger=parts.ledger, site=site, terms=terms_of(site))
+    services: dict[str, Service] = {PUSH: scp}
+    if parts.site.performed_steps is not None:
+        services[MPPS] = PerformedScp(ledger=parts.ledger, site=site)
     made = Ingress(
         parts.site,
         ledger=parts.ledger,
@@ -116,7 +121,7 @@ def ingress(parts: Parts, guests: Mapping[str, Guests] | None) -> Ingress:
         node=spool.node or str(parts.site.spool_path)[-128:],
         store=parts.store,
         guests=guests,
-        services={PUSH: scp},
+        services=services,
     )
     parts.rulebook.when_site_changes(lambda now: made.admit(now.sources))
     return made
