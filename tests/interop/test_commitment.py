@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import pydicom
 import pytest
 
 from tests.faults.modality import slice_template
-from tests.faults.one_by_one import OneByOne
+from tests.faults.one_by_one import OneByOne, new_uid
 from tests.faults.router_under_test import DICOM_ROUTER, RouterUnderTest, dicom
 from tests.interop.capture import Capture
 from tests.interop.receivers import Orthanc
+from tests.journeys.test_traps import made
 from tests.programs import free_port, wait_until
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(120)]
@@ -38,23 +41,44 @@ class CommittingOrthanc(Orthanc):
         }
 
     def post(self, path: str, body: object) -> dict[str, object]:
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.http_port}{path}", json.dumps(body).encode(), method="POST"
-        )
-        with urllib.request.urlopen(request, timeout=30) as reply:
-            found: dict[str, object] = json.loads(reply.read())
-            return found
-
-    def instances(self) -> list[str]:
-        found: list[str] = json.loads(self._ask("GET", "/instances"))
+        found: dict[str, object] = json.loads(self._post(path, json.dumps(body).encode()))
         return found
 
-    def uid(self, instance: str) -> str:
-        tags: dict[str, str] = self.get(f"/instances/{instance}")["MainDicomTags"]  # type: ignore[assignment]
-        return tags["SOPInstanceUID"]
+    def _post(self, path: str, body: bytes) -> bytes:
+        url = f"http://127.0.0.1:{self.http_port}{path}"
+        with urllib.request.urlopen(
+            urllib.request.Request(url, body, method="POST"), timeout=30
+        ) as reply:
+            answer: bytes = reply.read()
+            return answer
 
-    def delete(self, instance: str) -> None:
-        self._ask("DELETE", f"/instances/{instance}")
+    def place(self, uid: str) -> str:
+        """Where it has this SOP instance."""
+        (instance,) = json.loads(self._post("/tools/lookup", uid.encode()))
+        place: str = instance["Path"]
+        return place
+
+    def delete(self, uid: str) -> None:
+        self._ask("DELETE", self.place(uid))
+
+    def restore(self, uid: str, changed: bytes) -> None:
+        """Keep these bytes in place of an object's."""
+        self.delete(uid)
+        self._post("/instances", changed)
+
+    def modify(self, uid: str, **values: str) -> None:
+        """Change an object as Orthanc does it for its users."""
+        body = {"Replace": values, "Keep": ["SOPInstanceUID"], "Force": True}
+        self.restore(uid, self._post(f"{self.place(uid)}/modify", json.dumps(body).encode()))
+
+    def edit(self, uid: str, **values: object) -> None:
+        """Change an object in ways that Orthanc does not offer."""
+        data_set = pydicom.dcmread(io.BytesIO(self._ask("GET", f"{self.place(uid)}/file")))
+        for keyword, value in values.items():
+            setattr(data_set, keyword, value)
+        written = io.BytesIO()
+        data_set.save_as(written)
+        self.restore(uid, written.getvalue())
 
     def get(self, path: str) -> dict[str, object]:
         found: dict[str, object] = json.loads(self._ask("GET", path))
@@ -95,35 +119,51 @@ def router_and_orthanc(
     orthanc.stop()
 
 
-def test_reconciliation_finds_every_loss_and_nothing_else(
+def test_reconciliation_finds_every_planted_loss_and_nothing_else(
     router_and_orthanc: tuple[RouterUnderTest, CommittingOrthanc],
 ) -> None:
     router, orthanc = router_and_orthanc
     with OneByOne(router.port) as line:
-        line.send_copies(slice_template(), 6)
-        wait_until(lambda: router.count(COMMITTED) == 6, "Orthanc to commit")
-        uids = list(line.acknowledged)
-    assert reconcile(router) == (0, [])
-    lost = set(uids[1:3])
-    for name in orthanc.instances():
-        if orthanc.uid(name) in lost:
-            orthanc.delete(name)
-    never = uids[5]
-    deliveries = "(SELECT id FROM objects WHERE sop_instance_uid = '%s')"
-    router.change(f"UPDATE deliveries SET state = 'held' WHERE object_id = {deliveries % never}")
-    for name in orthanc.instances():
-        if orthanc.uid(name) == never:
-            orthanc.delete(name)
-    code, missing = reconcile(router)
-    assert code == 1
-    assert {one["sop_instance_uid"]: one["state"] for one in missing} == {
-        **dict.fromkeys(lost, "committed"),
-        never: "held",
+        one = [send(line, number) for number in range(8)]
+        other = [send(line, number, study="1.2.826.0.1.3680043.8.498.2") for number in range(2)]
+        wait_until(lambda: router.count(COMMITTED) == 10, "Orthanc to commit")
+        assert reconcile(router) == (0, {}, {})
+        queue(router, "stop", "orthanc")
+        never = send(line, 10)
+        wait_until(lambda: router.count(WAITING) == 1, "what is not sent")
+        queue(router, "hold", "--destination", "orthanc")
+        queue(router, "start", "orthanc")
+    for uid in one[:2]:
+        orthanc.delete(uid)
+    orthanc.modify(one[2], InstanceNumber="77")
+    orthanc.edit(one[3], Rows=32, PixelData=bytes(32 * 64 * 2))
+    orthanc.edit(one[4], SeriesInstanceUID="1.2.826.0.1.3680043.8.498.3")
+    for uid in other:
+        orthanc.edit(uid, PatientID="SOMEBODY ELSE")
+    changed = {
+        one[2]: ["InstanceNumber"],
+        one[3]: ["Rows"],
+        one[4]: ["SeriesInstanceUID"],
+        **{uid: ["PatientID"] for uid in other},
     }
-    code, _ = reconcile(router, "--resend")
-    wait_until(lambda: router.count(COMMITTED) == 6, "what was missing to be committed again")
-    assert reconcile(router) == (0, [])
+    missing = {**dict.fromkeys(one[:2], "committed"), never: "held"}
+    assert reconcile(router) == (1, missing, changed)
+    assert reconcile(router, "--resend") == (1, missing, changed)
+    wait_until(lambda: router.count(COMMITTED) == 11, "what was missing to be committed")
+    assert reconcile(router) == (1, {}, changed)
     assert router.count("SELECT count(*) FROM delivery_events WHERE reason LIKE 'resent%'") == 3
+
+
+STUDY = "1.2.826.0.1.3680043.8.498.1"
+WAITING = "SELECT count(*) FROM deliveries WHERE state = 'waiting'"
+
+
+def send(line: OneByOne, number: int, *, study: str = STUDY) -> str:
+    """A slice of a study; its SOP instance UID."""
+    uid = new_uid()
+    place = {"StudyInstanceUID": study, "SeriesInstanceUID": f"{study}.1"}
+    assert line.send(made(uid, **place, InstanceNumber=number), uid) == 0
+    return uid
 
 
 @pytest.mark.parametrize("router_and_orthanc", [{**QUICK, "by": "query"}], indirect=True)
@@ -138,13 +178,27 @@ def test_a_query_is_proof_where_the_site_says_so(
     assert router.count(reasons) == 2
 
 
-def reconcile(router: RouterUnderTest, *options: str) -> tuple[int, list[dict[str, str]]]:
-    """The command's exit code, and what it says is missing."""
-    site = str(router.folder / "site.yaml")
-    command = [str(DICOM_ROUTER), "reconcile", "--json", "--config", site]
-    done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=60)
+def reconcile(
+    router: RouterUnderTest, *options: str
+) -> tuple[int, dict[str, str], dict[str, list[str]]]:
+    """The command's exit code, and what it finds by SOP instance UID: the states of what is
+    missing, and the attributes of what is changed."""
+    done = run(router, "reconcile", "--json", *options)
     (told,) = json.loads(done.stdout)
-    return done.returncode, told["missing"]
+    missing = {one["sop_instance_uid"]: one["state"] for one in told["missing"]}
+    changed = {one["sop_instance_uid"]: one["attributes"] for one in told["changed"]}
+    assert not told["unknown"]
+    return done.returncode, missing, changed
+
+
+def queue(router: RouterUnderTest, *words: str) -> None:
+    done = run(router, "queue", *words)
+    assert done.returncode == 0, done.stderr
+
+
+def run(router: RouterUnderTest, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [str(DICOM_ROUTER), *words, "--config", str(router.folder / "site.yaml")]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
 
 
 COMMITTED = "SELECT count(*) FROM deliveries WHERE state = 'committed'"
