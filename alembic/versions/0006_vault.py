@@ -19,6 +19,12 @@ def _key(length: int) -> sa.String:
 
 
 def upgrade() -> None:
+    _entries()
+    _keys_and_audit()
+    _forbid_changes()
+
+
+def _entries() -> None:
     op.create_table(
         "vault_entries",
         sa.Column("digest", sa.LargeBinary(16), nullable=False),
@@ -43,6 +49,9 @@ def upgrade() -> None:
         sqlite_where=_OF_SOMEBODY,
         postgresql_where=_OF_SOMEBODY,
     )
+
+
+def _keys_and_audit() -> None:
     op.create_table(
         "vault_keys",
         sa.Column("name", _key(64), nullable=False),
@@ -63,7 +72,6 @@ def upgrade() -> None:
         sa.Column("asked", sa.LargeBinary(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_vault_audit")),
     )
-    _forbid_changes()
 
 
 def _forbid_changes() -> None:

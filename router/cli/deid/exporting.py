@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from router.cli.deid.vaults import WhyOption, asking, say_unread
+from router.cli.deid.vaults import ProjectOption, WhyOption, asking, say_unread
 from router.cli.options import ConfigOption, Exit, JsonOption, fail
 from router.cli.queue_filters import older_than
 from router.cli.queue_steering import say_progress
@@ -50,9 +50,7 @@ def export(
     what: Annotated[What, typer.Argument(help="Which pairs; `uids`: those of all three levels.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The file; it must be new.")],
     why: WhyOption,
-    project: Annotated[
-        str | None, typer.Option(help="Of this key that pseudonyms were made with; else of all.")
-    ] = None,
+    project: ProjectOption = None,
     since: Annotated[
         float | None,
         typer.Option(
@@ -77,8 +75,7 @@ def export(
     choice = Choice(kinds=KINDS[what], project=project, since=since_ms)
     unread = Unread()
     with asking(config, why) as vault, _new_file(output) as file:
-        asked = f"{what} of {project or 'all projects'}"
-        vault.admit("export", asked if since is None else f"{asked} since {since_ms}")
+        vault.admit("export", f"{what} of {project or 'all projects'} since {since_ms or 'ever'}")
         pairs = (pair for pair, _ in vault.pairs(choice, unread))
         rows, guarded = write_crosswalk(file, pairs, exact=exact)
         vault.note("export", "incomplete" if unread.rows else "written", entries=rows)
@@ -86,12 +83,16 @@ def export(
         say_json({"file": output, "rows": rows, "guarded": guarded, "unread": unread.rows})
     else:
         typer.echo(f"{output}: {rows} rows")
-    if guarded:
-        words = "ids begin as a formula does, and have a ' before it now; --exact leaves them"
-        typer.echo(f"{guarded} {words}", err=True)
+    _say_guarded(guarded)
     say_unread(unread)
     if unread.rows:
         raise typer.Exit(Exit.FAILED)
+
+
+def _say_guarded(guarded: int) -> None:
+    if guarded:
+        words = "ids begin as a formula does, and have a ' before it now; --exact leaves them"
+        typer.echo(f"{guarded} {words}", err=True)
 
 
 def write_crosswalk(file: TextIO, pairs: "Iterator[Pair]", *, exact: bool) -> tuple[int, int]:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from router.cli.deid.vaults import WhyOption, asking, say_unread
+from router.cli.deid.vaults import ProjectOption, WhyOption, asking, say_unread
 from router.cli.options import ConfigOption, Exit, JsonOption, fail, is_terminal
 from router.cli.queue_steering import say_progress
 from router.cli.render import say_json
@@ -15,9 +15,7 @@ def forget(
     patient: Annotated[
         str | None, typer.Argument(metavar="[PATIENT]", help="A Patient ID, as it was or is now.")
     ] = None,
-    project: Annotated[
-        str | None, typer.Option(help="Of this key that pseudonyms were made with; else of all.")
-    ] = None,
+    project: ProjectOption = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Forget, without asking.")] = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -33,9 +31,7 @@ def forget(
         fail(Exit.USAGE, "whom? name a patient, or a project with --project, or both")
     meant = " in ".join(words for words in (patient, project) if words)
     if not yes:
-        if as_json or not is_terminal():
-            fail(Exit.USAGE, "what is forgotten cannot be brought back: say --yes")
-        typer.confirm(f"Forget {meant}, for good?", abort=True)
+        _be_sure(meant, as_json=as_json)
     with asking(config, why) as vault:
         subjects = vault.subjects(patient.strip()) if patient is not None else ()
         count = vault.forget(Choice(project=project, subjects=subjects), meant)
@@ -52,6 +48,12 @@ def forget(
     say_unread(unread)
     if not count:
         fail(Exit.FAILED, "the vault knows nothing of that")
+
+
+def _be_sure(meant: str, *, as_json: bool) -> None:
+    if as_json or not is_terminal():
+        fail(Exit.USAGE, "what is forgotten cannot be brought back: say --yes")
+    typer.confirm(f"Forget {meant}, for good?", abort=True)
 
 
 def reseal(why: WhyOption, config: ConfigOption = None, as_json: JsonOption = False) -> None:

@@ -19,6 +19,11 @@ WhyOption = Annotated[
     str, typer.Option("--why", help="The reason, for the audit: a ticket, a request, a study.")
 ]
 
+ProjectOption = Annotated[
+    str | None,
+    typer.Option("--project", help="Of this key that pseudonyms were made with; else of all."),
+]
+
 
 def who() -> str:
     """Whom the system knows this process by; what the environment says counts for nothing but

@@ -386,7 +386,7 @@ def test_the_audit_is_listed_and_shows_values_to_who_has_the_key(site: Site) -> 
     ]
     assert site.run("audit", "--show-values").code == 2
     shown = site.run("audit", "--show-values", "--why", "yearly review", "--json").json
-    assert [one.get("asked") for one in shown] == [None, "uids of all projects", "0815"]
+    assert [one.get("asked") for one in shown] == [None, "uids of all projects since ever", "0815"]
     assert site.audited()[-1][:2] == ("audit", "asked")
     site.configure(f"{{keys: {{second: {SECOND}}}}}")
     shown = site.run("audit", "--show-values", "--why", "again", "--json").json
