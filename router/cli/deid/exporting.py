@@ -19,6 +19,7 @@ from router.cli.render import say_json
 
 if TYPE_CHECKING:
     from router.ledger.vault import Kind, Pair
+    from router.vault.asking import Unread
 
 FORMULA = frozenset("=+-@\t\r\n＝＋－＠")
 """What a spreadsheet takes a cell that begins so for: something to be carried out (OWASP)."""
@@ -79,17 +80,17 @@ def export(
         pairs = (pair for pair, _ in vault.pairs(choice, unread))
         rows, guarded = write_crosswalk(file, pairs, exact=exact)
         vault.note("export", "incomplete" if unread.rows else "written", entries=rows)
-    if as_json:
-        say_json({"file": output, "rows": rows, "guarded": guarded, "unread": unread.rows})
-    else:
-        typer.echo(f"{output}: {rows} rows")
-    _say_guarded(guarded)
-    say_unread(unread)
+    _say(output, rows, guarded, unread, as_json=as_json)
     if unread.rows:
         raise typer.Exit(Exit.FAILED)
 
 
-def _say_guarded(guarded: int) -> None:
+def _say(output: Path, rows: int, guarded: int, unread: "Unread", *, as_json: bool) -> None:
+    if as_json:
+        say_json({"file": output, "rows": rows, "guarded": guarded, "unread": unread.rows})
+    else:
+        typer.echo(f"{output}: {rows} rows")
+    say_unread(unread)
     if guarded:
         words = "ids begin as a formula does, and have a ' before it now; --exact leaves them"
         typer.echo(f"{guarded} {words}", err=True)
