@@ -24,6 +24,11 @@ ASSOCIATIONS = Counter(
     "Association requests, by whether and why not they were accepted.",
     ["listener", "outcome"],
 )
+SOURCE_ASSOCIATIONS = Counter(
+    "dicom_router_source_associations_total",
+    "Associations accepted from each source that the site lists.",
+    ["source"],
+)
 ASSOCIATIONS_OPEN = Gauge(
     "dicom_router_associations_open",
     "Associations open now.",

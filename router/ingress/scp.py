@@ -140,6 +140,8 @@ class StorageScp:
             connection.next_event()  # writes the answer; the peer closes, or ARTIM runs out
             return None
         metrics.ASSOCIATIONS.labels(self._listener.name, "accepted").inc()
+        if decision.source is not None:
+            metrics.SOURCE_ASSOCIATIONS.labels(decision.source).inc()
         return _Guest(association_id=association_id, counted_as=counted_as, source=decision.source)
 
     def _decide(self, caller: Caller) -> tuple[Admitted | Refused, str]:

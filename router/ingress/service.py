@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 
+from router import metrics
 from router.broker import Broker
 from router.config import Listener, Site, Source
 from router.dicom.limits import Timers
@@ -47,7 +48,7 @@ class Ingress:
         `services` beyond storage, by SOP class UID."""
         self._ledger = ledger
         self._spool = spool
-        self._sources = site.sources
+        self.admit(site.sources)
         urgencies = {listener.name: listener.priority for listener in site.listeners}
         self._intake = Intake(
             ledger=ledger,
@@ -90,6 +91,8 @@ class Ingress:
     def admit(self, sources: Sequence[Source]) -> None:
         """These may send from now on; associations that are open stay open."""
         self._sources = tuple(sources)
+        for source in self._sources:
+            metrics.SOURCE_ASSOCIATIONS.labels(source.name)  # one that never came is at 0
 
     def _sources_now(self) -> tuple[Source, ...]:
         return self._sources

@@ -187,6 +187,7 @@ def site_of(folder: Path, peer: int) -> RouterUnderTest:
         destinations=destinations,
         routes=routes,
         keys={"study": "0123456789abcdef"},
+        sources=[{"name": "ct", "ae_title": "CT01"}, {"name": "here", "hosts": ["127.0.0.1"]}],
         log={"level": "debug"},
         loops={"receptions": 100},
     )
@@ -253,6 +254,7 @@ def test_a_planted_name_appears_in_no_output(tmp_path: Path) -> None:
         assert [line for line in said.splitlines() if PLANTED in line] == []
         figures = [line for line in measured.splitlines() if PLANTED in line or STRANGER in line]
         assert figures == []
+        assert 'dicom_router_source_associations_total{source="here"} 1.0' in measured
         assert [place for place, value in ledger_texts(router) if PLANTED in value] == []
         assert [found for found in processes(router) if PLANTED in found] == []
         assert [found for found in commands(router) if PLANTED in found] == []
