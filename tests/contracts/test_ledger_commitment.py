@@ -1,10 +1,22 @@
 """Commitment in the ledger, on every database: what is asked, answered, late, refused, expired."""
 
+import time
+import tracemalloc
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import insert, text
 
+from router.commitment.unanswered import expire
+from router.conduct.commitment import measure_commitment, ring_for_commitment
+from router.config import (
+    Destination,
+    DestinationCommitment,
+    DicomDestination,
+    Listener,
+    Site,
+)
 from router.ledger import (
     DeliveryFilter,
     DeliveryState,
@@ -269,20 +281,67 @@ def test_history_ends_with_its_commitments_and_requests(story):
         assert commitments.by_transaction(conn, "2.25.1") is None
 
 
-@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
-def test_a_hundred_thousand_that_wait_cost_no_polling_of_them_all(story, mode):
+def test_a_hundred_thousand_that_wait_cost_no_polling_of_them_all(story):
     """Every question that is asked again and again, beside a backlog: rows touched are bounded."""
     backlog(story.ledger, 100_000)
-    with story.ledger.write() as conn, explained(conn, mode) as plans:
-        for name in ("backlog", "nobody"):
-            assert commitments.is_due(conn, name, size=500, age_ms=30_000) is False
-            commitments.oldest_age_ms(conn, name)
-            assert commitments.to_check(conn, name, size=100) == []
-            assert commitments.open_request(conn, name, transaction_uid="2.25.9", **TERMS) is None
-        assert commitments.destinations(conn) == ["backlog"]
-        assert commitments.expired(conn, limit=50) == []
-    assert plans.laborious(2000) == []
-    assert not [line for line in plans.lines if line.startswith("Seq Scan commitments")]
+    for mode in ("force_custom_plan", "force_generic_plan"):
+        with story.ledger.write() as conn, explained(conn, mode) as plans:
+            for name in ("backlog", "nobody"):
+                assert commitments.is_due(conn, name, size=500, age_ms=30_000) is False
+                commitments.oldest_age_ms(conn, name)
+                assert commitments.to_check(conn, name, size=100) == []
+                opened = commitments.open_request(conn, name, transaction_uid="2.25.9", **TERMS)
+                assert opened is None
+            assert commitments.destinations(conn) == ["backlog"]
+            assert commitments.expired(conn, limit=50) == []
+        assert plans.laborious(2000) == []
+        assert not [line for line in plans.lines if line.startswith("Seq Scan commitments")]
+
+
+def test_the_conductor_keeps_nothing_of_a_hundred_thousand_that_wait(story, capsys):
+    """Its duties, as they are done each second or two: how long they take, and what they keep."""
+    backlog(story.ledger, 100_000)
+    site = Site(
+        listeners=(Listener(name="main", ae_title="ROUTER"),),
+        destinations=(
+            Destination(
+                name="backlog",
+                dicom=DicomDestination(ae_title="PACS", host="127.0.0.1"),
+                commitment=DestinationCommitment(),
+            ),
+        ),
+    )
+    rung = []
+    bell = SimpleNamespace(publish=rung.append)
+
+    def duties():
+        ring_for_commitment(story.ledger, bell, site)
+        expire(story.ledger, lambda _: DestinationCommitment())
+
+    duties()
+    measure_commitment(story.ledger, site)
+    began = time.perf_counter()
+    for _ in range(50):
+        duties()
+    each_ms = (time.perf_counter() - began) / 50 * 1000
+    began = time.perf_counter()
+    measure_commitment(story.ledger, site)
+    counting_ms = (time.perf_counter() - began) * 1000
+    tracemalloc.start()
+    try:
+        for _ in range(20):
+            duties()
+            measure_commitment(story.ledger, site)
+        kept, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    with capsys.disabled():
+        figures = f"{each_ms:.1f} ms a round, {counting_ms:.0f} ms a count, {peak / 1e3:.0f} KB"
+        print(f"\n{story.ledger.dialect}: 100,000 await their commitment: {figures}")
+    assert rung == []
+    assert each_ms < 100
+    assert peak < 1_000_000
+    assert kept < 200_000
 
 
 def backlog(ledger, count):
