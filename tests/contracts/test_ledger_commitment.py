@@ -5,7 +5,6 @@ import tracemalloc
 from dataclasses import replace
 from types import SimpleNamespace
 
-import pytest
 from sqlalchemy import insert, text
 
 from router.commitment.unanswered import expire
