@@ -34,6 +34,7 @@ from router.ledger.bundled import record_bundled
 from router.logs import get_logger
 from router.routing.bundling import Bundling
 from router.routing.headers import Header, identifiers, open_header
+from router.routing.in_hand import InHand
 from router.routing.making import Made, Scene, delivery_of, held, recording_of
 from router.routing.observing import Observer
 from router.routing.vaulting import Vaulting, pairs_of
@@ -48,6 +49,9 @@ from rules.verdict import Dispatch
 
 NO_ROUTE = "(on_no_match)"
 """Stands for a route where an unrouted object goes to a destination."""
+
+PART_SECONDS = 1.0
+"""What was decided in so long is recorded: for what is not, the sweep soon rings again."""
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE})
 """What passes, without a person's doing: the object stays received until there is room."""
@@ -90,6 +94,7 @@ class Routing:
         self._transcoder = transcoder or Transcoder(Codecs())
         self._observer = observer
         self._bundling = Bundling(ledger)
+        self._in_hand = InHand()
         self._mutex = threading.Lock()
         self._unrecorded: set[str] = set()
 
@@ -103,8 +108,16 @@ class Routing:
         """Decide on these objects; the destinations that have new deliveries.
 
         Raises LedgerUnavailable, or StoreUnavailable once it has recorded what it could; whatever
-        is wrong with one object is that object's result.
-        """
+        is wrong with one object is that object's result. What another thread has in hand stays
+        with it; what takes long is recorded in parts, so that no other worker does it, too."""
+        owed: set[str] = set()
+        with self._in_hand.taken(object_ids) as left:
+            while left:
+                left = self._route_some(left, owed)
+        return frozenset(owed)
+
+    def _route_some(self, object_ids: Sequence[str], owed: set[str]) -> list[str]:
+        """Decide on the first of these objects, and record that; those that are left."""
         started = time.monotonic()
         table, vaulting = self._rules(), self._vaulting
         with self._ledger.read() as connection:
@@ -119,12 +132,11 @@ class Routing:
             )
             self._unmake_unrecorded(connection)
         batch += [stored for stored in known if stored.id in scene.due]
-        results, away = self._decide_all(batch, scene)
+        results, attempted, away = self._decide_all(batch, scene, started + PART_SECONDS)
         recorded = self._record(results, vaulting)
         if self._observer is not None:
             self._observer.batch_recorded()
         took = (time.monotonic() - started) / max(1, len(results))
-        owed: set[str] = set()
         for result in results:
             if result.object_id not in recorded:  # another worker was faster
                 self._unmake(item.id for item in result.derived)
@@ -134,7 +146,7 @@ class Routing:
             owed.update(delivery.destination for delivery in result.deliveries)
         if away is not None:
             raise away
-        return frozenset(owed)
+        return [stored.id for stored in batch[attempted:]]
 
     def hold(self, object_id: str, reason: str) -> None:
         """Set an object aside that could not be routed, for a person to look at."""
@@ -147,15 +159,19 @@ class Routing:
         metrics.OBJECTS_ROUTED.labels(result.state.value).inc()
 
     def _decide_all(
-        self, batch: Sequence[StoredObject], scene: Scene
-    ) -> tuple[list[RoutingResult], StoreUnavailable | None]:
+        self, batch: Sequence[StoredObject], scene: Scene, until: float
+    ) -> tuple[list[RoutingResult], int, StoreUnavailable | None]:
         """A result for each object but those for whose edited copies the disk has no room, and
-        those left when the store was found to be away: they stay received."""
+        those left when the store was found to be away: they stay received. How many of the batch
+        were looked at until it was too late for more."""
         results: list[RoutingResult] = []
-        without_room = 0
+        attempted = without_room = 0
         away: StoreUnavailable | None = None
         try:
             for stored in batch:
+                if attempted and time.monotonic() >= until:
+                    break
+                attempted += 1
                 try:
                     results.append(self._route_one(stored, scene))
                 except StoreUnavailable as error:
@@ -170,7 +186,7 @@ class Routing:
             raise
         if without_room:
             log.error("no room for edited copies; the sweep rings again", objects=without_room)
-        return results, away
+        return results, attempted, away
 
     def _record(self, results: Sequence[RoutingResult], vaulting: Vaulting) -> set[str]:
         derived = [item.id for result in results for item in result.derived]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pydicom
@@ -15,9 +17,11 @@ from router.config import Loops
 from router.ingress.reception import Provenance, Reception
 from router.ledger import Ledger, ObjectState, objects
 from router.ledger.queries import trace
+from router.routing import batch
 from router.routing.batch import NO_ROUTE, Policy, Routing
 from router.store import DirectoryStore, Heads, Spool
 from rules.loading import rules_of_texts
+from rules.routes import RouteTable
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 EXPLICIT = "1.2.840.10008.1.2.1"
@@ -276,3 +280,44 @@ def test_what_has_just_been_received_is_not_read_again(house: House) -> None:
     house.store.delete([object_id])
     house.routing(ALL_TO_PACS).route([object_id])
     assert house.object(object_id).state is ObjectState.ROUTED
+
+
+def test_what_one_thread_has_in_hand_no_other_does_again(house: House) -> None:
+    ids = [house.receive() for _ in range(3)]
+    routing = house.routing(ALL_TO_PACS)
+    table, entered, go_on = routing._rules(), threading.Event(), threading.Event()
+
+    def slow() -> RouteTable:
+        entered.set()
+        assert go_on.wait(20)
+        return table
+
+    routing._rules = slow
+    with ThreadPoolExecutor(1) as other:
+        first = other.submit(routing.route, ids[:2])
+        assert entered.wait(20)
+        routing._rules = lambda: table
+        assert routing.route(ids) == {"pacs"}  # the third alone
+        states = [house.object(one).state for one in ids]
+        go_on.set()
+        assert first.result(20) == {"pacs"}
+    assert states == [ObjectState.RECEIVED, ObjectState.RECEIVED, ObjectState.ROUTED]
+    assert all(house.object(one).state is ObjectState.ROUTED for one in ids)
+
+
+def test_what_takes_long_is_recorded_in_parts(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch, "PART_SECONDS", 0.0)
+    ids = [house.receive() for _ in range(3)]
+    routing = house.routing(ALL_TO_PACS)
+    table, before = routing._rules(), list[list[ObjectState]]()
+
+    def watched() -> RouteTable:
+        before.append([house.object(one).state for one in ids])
+        return table
+
+    routing._rules = watched
+    assert routing.route(ids) == {"pacs"}
+    came, went = ObjectState.RECEIVED, ObjectState.ROUTED
+    assert before == [[came, came, came], [went, came, came], [went, went, came]]
