@@ -9,6 +9,8 @@ from router.logs import get_logger
 BEFORE_MS = 60_000
 """How far back a new leader begins: rather told twice than not at all."""
 MOST = 100
+ACTIONS = ("lookup", "export", "forget", "reseal", "audit")
+WORTH_A_LOOK = ("touched", "wrong_secret")
 
 log = get_logger("vault")
 
@@ -18,6 +20,9 @@ class AuditWatch:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
+        for action in ACTIONS:  # an increase is seen from 0, not from nothing
+            for outcome in WORTH_A_LOOK:
+                metrics.VAULT_QUESTIONS.labels(action, outcome)
         self._told: int | None = None
 
     def look(self) -> int:

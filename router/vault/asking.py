@@ -46,6 +46,10 @@ class Unread:
     def rows(self) -> int:
         return len(self.touched) + sum(self.missing.values())
 
+    def outcome(self, whole: str) -> str:
+        """The audit's word for what came of it: `whole` where all was read."""
+        return "touched" if self.touched else "incomplete" if self.missing else whole
+
 
 class Asking:
     """Somebody who asks, with the site's keys. LedgerError: nothing was answered."""
@@ -169,7 +173,7 @@ class Asking:
                 after = rows[-1].pair.digest
                 count += self._resealed(connection, rows, unread)
             progress(count)
-        self.note("reseal", "incomplete" if unread.rows else "resealed", entries=count)
+        self.note("reseal", unread.outcome("resealed"), entries=count)
         return count, unread
 
     def _resealed(self, connection: Connection, rows: Sequence[KeptPair], unread: Unread) -> int:

@@ -79,7 +79,7 @@ def export(
         vault.admit("export", f"{what} of {project or 'all projects'} since {since_ms or 'ever'}")
         pairs = (pair for pair, _ in vault.pairs(choice, unread))
         rows, guarded = write_crosswalk(file, pairs, exact=exact)
-        vault.note("export", "incomplete" if unread.rows else "written", entries=rows)
+        vault.note("export", unread.outcome("written"), entries=rows)
     _say(output, rows, guarded, unread, as_json=as_json)
     if unread.rows:
         raise typer.Exit(Exit.FAILED)

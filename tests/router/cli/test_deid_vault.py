@@ -212,6 +212,7 @@ def test_a_missing_key_is_told(site: Site) -> None:
     assert said.code == 1
     assert "3 rows are sealed with the key first" in said.err
     assert (site.folder / "x.csv").read_text() == "id_old,id_new\n"
+    assert site.audited()[-1] == ("export", "incomplete", 0)
     said = site.run("vault")
     assert said.code == 1
     assert "the site has no key first" in said.err
@@ -226,6 +227,7 @@ def test_a_touched_row_is_told_and_says_nothing(site: Site) -> None:
     said = site.run("export", "uids", *WHY, "-o", site.folder / "x.csv")
     assert said.code == 1
     assert (site.folder / "x.csv").read_text().count("\n") == 1 + 2
+    assert site.audited()[-1] == ("export", "touched", 2)
 
 
 def test_a_row_in_the_place_of_another_is_told(site: Site) -> None:
@@ -367,7 +369,7 @@ def test_what_cannot_be_opened_is_left_as_it_was(site: Site) -> None:
     assert said.code == 1
     assert said.json == {"resealed": len(KEPT) - 1, "unread": 2}
     assert "the key third" in said.err
-    assert site.audited()[-1] == ("reseal", "incomplete", len(KEPT) - 1)
+    assert site.audited()[-1] == ("reseal", "touched", len(KEPT) - 1)
 
 
 def test_the_audit_is_listed_and_shows_values_to_who_has_the_key(site: Site) -> None:

@@ -72,3 +72,10 @@ def test_the_log_has_who_and_what_and_no_reason(ledger: Ledger) -> None:
     told = (line["who"], line["action"], line["outcome"], line["n"])
     assert told == ("anna@adm01", "lookup", "found", 1)
     assert "Doe^Jane" not in written.getvalue()
+
+
+def test_what_an_alert_looks_for_is_there_before_it_happens(ledger: Ledger) -> None:
+    AuditWatch(ledger)
+    (family,) = metrics.VAULT_QUESTIONS.collect()
+    there = {(one.labels["action"], one.labels["outcome"]) for one in family.samples}
+    assert {("lookup", "touched"), ("forget", "wrong_secret")} <= there
