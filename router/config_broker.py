@@ -2,6 +2,7 @@
 
 import re
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, ValidationInfo
 
@@ -23,9 +24,22 @@ def read_broker_url(value: object, info: ValidationInfo) -> object:
     if url != "memory://" and not all(_URL.fullmatch(host) for host in hosts):
         # The value itself may hold a password: it is not repeated.
         raise ValueError("a broker is memory://, or amqps://USER:PASSWORD@HOST/VHOST")
+    if url != "memory://" and not all(map(_has_host, hosts)):
+        raise ValueError(
+            "this URL names no host, or no port: in a password / : @ # and the like are written "
+            "as %2F %3A %40 %23"
+        )
     if len({host.partition(":")[0] for host in hosts}) > 1:
         raise ValueError("the hosts of one broker are reached all by amqp:// or all by amqps://")
     return url
+
+
+def _has_host(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0 and not parts.fragment
+    except ValueError:  # a port that is no number, or brackets that do not belong there
+        return False
 
 
 def check_broker_tls(value: ClientTls, info: ValidationInfo) -> ClientTls:
