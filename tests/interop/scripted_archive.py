@@ -17,7 +17,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE, build_role, evt
 from pynetdicom.association import Association
-from pynetdicom.dimse_messages import N_ACTION_RSP
+from pynetdicom.dimse_messages import N_ACTION_RSP, N_EVENT_REPORT_RSP
 from pynetdicom.dimse_primitives import C_STORE, N_ACTION, N_EVENT_REPORT
 from pynetdicom.dsutils import encode
 from pynetdicom.events import EventHandlerType
@@ -153,8 +153,28 @@ class Listening:
         self.ae.add_supported_context(PUSH, SYNTAXES, scu_role=scu, scp_role=scp)
         self.opened: list[Association] = []
 
+        self._responding: set[Association] = set()
+
     def handlers(self) -> list[EventHandlerType]:
-        return [(evt.EVT_CONN_OPEN, tuned), (evt.EVT_DATA_RECV, tuned)]
+        return [
+            (evt.EVT_CONN_OPEN, tuned),
+            (evt.EVT_DATA_RECV, tuned),
+            (evt.EVT_DIMSE_SENT, self._message_sent),
+            (evt.EVT_PDU_SENT, self._pdu_sent),
+        ]
+
+    def _message_sent(self, event: evt.Event) -> None:
+        if isinstance(event.message, N_ACTION_RSP | N_EVENT_REPORT_RSP):
+            self._responding.add(event.assoc)
+
+    def _pdu_sent(self, event: evt.Event) -> None:
+        """A response fits into one PDU: it has left when the next one has."""
+        if event.assoc in self._responding and isinstance(event.pdu, P_DATA_TF):
+            self._responding.discard(event.assoc)
+            self.responded(event.assoc)
+
+    def responded(self, association: Association) -> None:
+        """Its response to a request or to a report has left."""
 
     def __enter__(self) -> Any:
         self._server = self.ae.start_server(
@@ -187,7 +207,6 @@ class ScriptedArchive(Listening):
         self.granted: list[Roles] = []
         """Roles that we granted to it when it called back."""
         self._after: dict[Association, list[Callable[[], None]]] = {}
-        self._responding: set[Association] = set()
         self._threads: list[threading.Thread] = []
 
     def handlers(self) -> list[EventHandlerType]:
@@ -195,8 +214,6 @@ class ScriptedArchive(Listening):
             *super().handlers(),
             (evt.EVT_C_STORE, self._store),
             (evt.EVT_N_ACTION, self._act),
-            (evt.EVT_DIMSE_SENT, self._message_sent),
-            (evt.EVT_PDU_SENT, self._pdu_sent),
         ]
 
     def __exit__(self, *_: object) -> None:
@@ -221,18 +238,11 @@ class ScriptedArchive(Listening):
     ) -> None:
         self._after[association] = list(acts)
 
-    def _message_sent(self, event: evt.Event) -> None:
-        if isinstance(event.message, N_ACTION_RSP):
-            self._responding.add(event.assoc)
-
-    def _pdu_sent(self, event: evt.Event) -> None:
-        """The response fits into one PDU: it has left when the next one has."""
-        if event.assoc in self._responding and isinstance(event.pdu, P_DATA_TF):
-            self._responding.discard(event.assoc)
-            acts = self._after.pop(event.assoc, [])
-            thread = threading.Thread(target=lambda: [act() for act in acts], daemon=True)
-            self._threads.append(thread)
-            thread.start()
+    def responded(self, association: Association) -> None:
+        acts = self._after.pop(association, [])
+        thread = threading.Thread(target=lambda: [act() for act in acts], daemon=True)
+        self._threads.append(thread)
+        thread.start()
 
     def report_on(
         self,
@@ -294,9 +304,14 @@ class ScriptedModality(Listening):
         self.heard: list[Transaction] = []
         self.here: list[Transaction] = []
         self.answering: list[int] = []
+        self.answers = 0
+        """How many reports it has answered: before that it must not release."""
 
     def handlers(self) -> list[EventHandlerType]:
         return [*super().handlers(), (evt.EVT_N_EVENT_REPORT, self._told)]
+
+    def responded(self, association: Association) -> None:
+        self.answers += 1
 
     def _told(self, event: evt.Event) -> tuple[int, None]:
         assert isinstance(event.request, N_EVENT_REPORT)
@@ -317,7 +332,7 @@ class ScriptedModality(Listening):
             port,
             ae_title="ROUTER",
             ext_neg=[] if roles is None else [build_role(PUSH, *roles)],
-            evt_handlers=[(evt.EVT_CONN_OPEN, tuned), (evt.EVT_N_EVENT_REPORT, self._told)],
+            evt_handlers=self.handlers(),
         )
         self.opened.append(association)
         assert association.is_established

@@ -75,7 +75,9 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
                 },
             }
             for name, port in ports.items()
-        ],
+        ]
+        # No address: they are told on associations that they open, or not at all.
+        + [{"name": name.lower(), "ae_title": name} for name in ("PASSIVE", "DCMJS_STAYS")],
     )
     with ExitStack() as stack:
         capture = stack.enter_context(Capture(folder, [router.port, *ports.values()]))
@@ -87,14 +89,14 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 
 def heard(modality: ScriptedModality, count: int = 1) -> Transaction:
     """The last of so many reports."""
-    wait_until(lambda: len(modality.heard) >= count, "a report", 15)
+    wait_until(lambda: modality.answers >= count, "a report", 15)
     assert len(modality.heard) == count
     return modality.heard[-1]
 
 
 @pytest.mark.parametrize("roles", [None, (True, False), (True, True)])
 def test_who_stays_has_its_report_where_it_asked(scene: Scene, roles: Roles | None) -> None:
-    with scene.modality("CT01") as modality:
+    with ScriptedModality("PASSIVE") as modality:
         association = modality.associate(scene.router.port, roles)
         transaction = new_transaction()
         assert say(association, request_of(transaction, scene.uids)) == SUCCESS
@@ -116,6 +118,30 @@ def test_who_hangs_up_is_called_and_told_what_is_kept_and_what_is_not(
     assert (told.uid, told.event_type) == (transaction, 2)
     assert told.references.keys() == set(scene.uids)
     assert told.failures == {"2.25.404": NO_SUCH_INSTANCE}
+
+
+def test_who_has_no_address_is_told_when_it_comes_again(scene: Scene) -> None:
+    with ScriptedModality("PASSIVE") as modality:
+        transaction = modality.ask(scene.router.port, scene.uids)
+        assert modality.heard == []
+        association = modality.associate(scene.router.port)
+        told = heard(modality)
+        association.release()
+    assert (told.uid, told.event_type) == (transaction, 1)
+    assert modality.here == [told]
+
+
+def test_who_asks_twice_over_one_association_is_told_of_each_once(scene: Scene) -> None:
+    with scene.modality("CT01") as modality:
+        association = modality.associate(scene.router.port)
+        asked = {new_transaction(): uid for uid in scene.uids}
+        for transaction, uid in asked.items():
+            assert say(association, request_of(transaction, [uid])) == SUCCESS
+        heard(modality, len(asked))
+        association.release()
+    assert {one.uid: list(one.references) for one in modality.heard} == {
+        transaction: [uid] for transaction, uid in asked.items()
+    }
 
 
 def test_who_asks_before_it_sends_is_answered_when_it_has(scene: Scene) -> None:
@@ -176,12 +202,16 @@ def test_what_is_no_request_is_refused_and_the_association_lives(scene: Scene) -
         association.release()
 
 
-@pytest.mark.parametrize(("linger", "way"), [(2000, "same"), (0, "own")])
-def test_dcmjs_dimse_asks_and_is_told(scene: Scene, tmp_path: Path, linger: int, way: str) -> None:
+@pytest.mark.parametrize(
+    ("title", "linger", "way"), [("DCMJS_STAYS", 2000, "same"), ("DCMJS", 0, "own")]
+)
+def test_dcmjs_dimse_asks_and_is_told(
+    scene: Scene, tmp_path: Path, title: str, linger: int, way: str
+) -> None:
     if not DCMJS.is_dir():
         raise missing("dcmjs-dimse is not installed (scripts/install_peers.sh installs it)")
     transaction = new_transaction()
-    place = [str(scene.router.port), str(scene.ports["DCMJS"]), str(linger)]
+    place = [str(scene.router.port), str(scene.ports["DCMJS"]), str(linger), title]
     program = Program(
         [needed("node"), HERE / "dcmjs" / "modality.js", *place, transaction, *scene.uids],
         tmp_path / "log.txt",

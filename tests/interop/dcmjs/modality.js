@@ -1,5 +1,5 @@
 // A modality made with dcmjs-dimse that asks the router to commit CT slices and ends when it has
-// its report: ROUTER_PORT PORT LINGER_MS TRANSACTION UID...
+// its report: ROUTER_PORT PORT LINGER_MS AE_TITLE TRANSACTION UID...
 // It stays on its association for so long, and takes reports at its port, too.
 // A line of JSON tells the response, and each report with the way that it came.
 'use strict';
@@ -10,7 +10,7 @@ const PUSH = '1.2.840.10008.1.20.1';
 const WELL_KNOWN = '1.2.840.10008.1.20.1.1';
 const CT = '1.2.840.10008.5.1.4.1.1.2';
 const [routerPort, port, linger] = process.argv.slice(2, 5).map(Number);
-const [transaction, ...uids] = process.argv.slice(5);
+const [title, transaction, ...uids] = process.argv.slice(5);
 let [closed, told] = [false, false];
 
 function tell(what) {
@@ -85,4 +85,4 @@ client.on('closed', () => {
   closed = true;
   endWhenDone();
 });
-client.send('127.0.0.1', routerPort, 'DCMJS', 'ROUTER', { associationLingerTimeout: linger });
+client.send('127.0.0.1', routerPort, title, 'ROUTER', { associationLingerTimeout: linger });
