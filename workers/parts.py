@@ -191,10 +191,10 @@ def duties_of_commitment(parts: Parts) -> list[Duty]:
         Duty(name="old_requests", every=60.0, act=lambda: end_requests(ledger, site())),
         Duty(
             name="reconcile",
-            every=5.0,
+            every=2.0,
             act=lambda: ring_for_reconciliation(ledger, broker, site()),
         ),
-        Duty(name="performed", every=10.0, act=partial(look_for_performed, ledger)),
+        Duty(name="performed", every=5.0, act=partial(look_for_performed, ledger)),
         Duty(name="unreconciled", every=60.0, act=lambda: measure_reconciliation(ledger, site())),
         Duty(name="old_runs", every=60.0, act=lambda: end_old_runs(ledger, site())),
     ]
