@@ -11,8 +11,6 @@ from collections.abc import Callable
 from enum import Enum
 from functools import lru_cache
 
-from pydicom._uid_dict import UID_dictionary
-
 from rules.deid.actions import CLEANABLE, TEMPORAL, TEXT_VALUE, Plan, is_cleanable, resolved
 from rules.deid.cleaning import Vocabulary
 from rules.deid.dummies import dummy
@@ -24,13 +22,11 @@ from rules.deid.sparing import Spared
 from rules.deid.stamping import STAMPS, stamp
 from rules.deid.table import Option, row_of, safe_private
 from rules.draft import Draft, EditFailed, Value
-from rules.editing_keyed import DICOM_ROOT
 from rules.edits_schema import Edit
 from rules.encoded_level import PIXELS
 from rules.encoded_values import NUMBERS, TEXT, is_creator
 from rules.shifting import NoDate, shifted
 from rules.tags import Tag
-from rules.uids import is_uid
 
 SOP_CLASS_UID = Tag(0x0008, 0x0016)
 PATIENT_NAME = 0x00100010
@@ -255,7 +251,7 @@ class _Pass:
         if values is None:
             draft.remove_number(number)
             return
-        uids = [self._identity.uid(_no_constant(value)) if value else "" for value in values]
+        uids = [self._identity.uid(value) if value else "" for value in values]
         data = "\\".join(uids).encode("ascii")
         draft.write(number, Value("UI", data + b"\0" * (len(data) % 2)))
 
@@ -328,9 +324,3 @@ def _texts(draft: Draft, number: int) -> tuple[str, ...] | None:
         return draft.values(Tag(number >> 16, number & 0xFFFF))
     except EditFailed:
         return None
-
-
-def _no_constant(value: str) -> str:
-    """What only looks like a UID that DICOM defines is none, and must not pass as one."""
-    false = value.startswith(DICOM_ROOT) and value not in UID_dictionary
-    return f"?{value}" if false or not is_uid(value) else value

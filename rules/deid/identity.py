@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pydicom._uid_dict import UID_dictionary
+
 from rules.draft import Draft, EditFailed
-from rules.editing_keyed import days_back, new_uid, pseudonym
+from rules.editing_keyed import DICOM_ROOT, days_back, new_uid, pseudonym
 from rules.resources import Key
 from rules.tags import Tag
+from rules.uids import is_uid
 
 PATIENT_ID = Tag(0x0010, 0x0020)
 STUDY_INSTANCE_UID = Tag(0x0020, 0x000D)
@@ -44,7 +47,14 @@ class Identity:
         return pseudonym(self.key, value, self.length)
 
     def uid(self, value: str) -> str:
-        return new_uid(self.key, value)
+        return uid_in_place_of(self.key, value)
+
+
+def uid_in_place_of(key: Key, value: str) -> str:
+    """What stands for a UID under the key; one that DICOM defines stays, and what only looks like
+    one does not pass as one."""
+    false = value.startswith(DICOM_ROOT) and value not in UID_dictionary
+    return new_uid(key, f"?{value}" if false or not is_uid(value) else value)
 
 
 def _first(draft: Draft, tag: Tag) -> str:

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from router.cli.deid.options import OptionsOption
-from router.cli.options import Exit, JsonOption, fail
+from router.cli.deid.options import FolderOption, OptionsOption, profile_named
+from router.cli.options import ConfigOption, Exit, JsonOption, fail
 from router.cli.render import say_json, shown
 
 if TYPE_CHECKING:
     from router.cli.deid.matching import Pair
+    from rules.deid.profile import Profile
     from rules.deid.scan import Scan
     from rules.deid.table import Option
 
@@ -27,6 +28,17 @@ def check(
         Path | None,
         typer.Option(help="CSV id_old,id_new of SOP Instance UIDs, where names differ."),
     ] = None,
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            "--profile",
+            "-p",
+            help="The profile by which it was done: its key tells which original became which, "
+            "what it keeps is not sought.",
+        ),
+    ] = None,
+    folder: FolderOption = None,
+    config: ConfigOption = None,
     options: OptionsOption = None,
     show_values: Annotated[
         bool, typer.Option("--show-values", help="Print the values: they are patient data.")
@@ -36,19 +48,23 @@ def check(
     """Look for values of the originals anywhere in the bytes of what came out.
 
     Names, numbers, dates, UIDs and texts; in every attribute, private ones, file meta and preamble,
-    in any character set, within longer texts. Without `--retained`, the options are those that
-    the file says were used. Exits with 1 for findings, 2 for what cannot be read or matched.
+    in any character set, within longer texts. Without `--profile` and `--retained`, the options are
+    those that the file says were used. Exits with 1 for findings, 2 for what cannot be read or
+    matched.
     """
     from router.cli.deid.matching import Unmatched, pairs_of, read_crosswalk
 
+    by = profile_named(profile, folder, config) if profile is not None else None
+    if by is not None and options is None:
+        options = [str(option) for option in by.options] or ["none"]
     try:
         mapping = read_crosswalk(crosswalk) if crosswalk is not None else None
-        pairs = pairs_of(result, against, mapping)
+        pairs = pairs_of(result, against, mapping, by.secret if by is not None else None)
     except Unmatched as error:
         fail(Exit.USAGE, str(error))
     told: list[dict[str, object]] = []
     for pair in pairs:
-        scanned = _scanned(pair, options)
+        scanned = _scanned(pair, options, by)
         told.append(_as_data(pair, scanned, show_values=show_values))
         if not as_json:
             _say(pair, scanned, show_values=show_values)
@@ -61,7 +77,7 @@ def check(
         raise typer.Exit(Exit.FAILED)
 
 
-def _scanned(pair: "Pair", options: "Sequence[str] | None") -> "Scan":
+def _scanned(pair: "Pair", options: "Sequence[str] | None", by: "Profile | None") -> "Scan":
     from router.cli.deid.options import chosen, stamped
     from router.cli.rules.folder import HEAD, read_sample
     from router.dicom.part10 import read_file_meta
@@ -79,7 +95,8 @@ def _scanned(pair: "Pair", options: "Sequence[str] | None") -> "Scan":
             with path.open("rb") as file:
                 start = file.read(HEAD)
             head = start[: read_file_meta(start)[1]]
-        return scan(original, result, options=used, head=head)
+        kept = by.keep if by is not None else ()
+        return scan(original, result, options=used, keep=kept, head=head)
     except (OSError, ValueError, MalformedDataSet) as error:
         fail(Exit.USAGE, f"{path}: {error}")
 

@@ -47,6 +47,7 @@ def told_of(file: Path, profile: "Profile") -> "tuple[EncodedDataSet, Edited, li
     """The object, its edits, and what became of each attribute; or the end of the command."""
     from router.cli.deid.telling import tell
     from router.cli.rules.folder import read_sample
+    from rules.deid.engine import Dropped
     from rules.draft import EditFailed
     from rules.encoded import MalformedDataSet
 
@@ -54,7 +55,8 @@ def told_of(file: Path, profile: "Profile") -> "tuple[EncodedDataSet, Edited, li
         data_set = read_sample(file)
         told, edited = tell(data_set, profile, _opener())
     except EditFailed as error:
-        fail(Exit.FAILED, f"{file} would be held: {error}")
+        end = "discarded" if isinstance(error, Dropped) else "held"
+        fail(Exit.FAILED, f"{file} would be {end}: {error}")
     except (OSError, ValueError, MalformedDataSet) as error:
         fail(Exit.USAGE, f"{file}: {error}")
     return data_set, edited, told

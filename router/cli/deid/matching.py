@@ -1,12 +1,15 @@
 """Which original belongs to which file that came out."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from router.cli.rules.folder import read_sample
+from rules.deid.identity import uid_in_place_of
+from rules.draft import EditFailed
 from rules.encoded_forms import MalformedDataSet
+from rules.resources import Key
 from rules.tags import parse_path
 
 _SOP_INSTANCE = parse_path("SOPInstanceUID")
@@ -49,36 +52,45 @@ def read_crosswalk(path: Path) -> dict[str, str]:
     return mapping
 
 
-def pairs_of(result: Path, original: Path, crosswalk: dict[str, str] | None) -> list[Pair]:
-    """By the crosswalk of SOP Instance UIDs; without one, a file with a file, and in folders what
-    has the same name there. Unmatched where a result is left without an original."""
+def pairs_of(
+    result: Path, original: Path, crosswalk: dict[str, str] | None, key: Key | None = None
+) -> list[Pair]:
+    """By the crosswalk of SOP Instance UIDs, or by what the key makes of them; without both, a file
+    with a file, and in folders what has the same name there. Unmatched where a result is left
+    without an original."""
     results, originals = files_of(result), files_of(original)
     if crosswalk is not None:
-        return _by_uid(results, originals, crosswalk)
+        by_uid = {_uid(one): one for one in originals}
+        known = {new: by_uid[old] for new, old in crosswalk.items() if old in by_uid}
+        return _by_uid(results, known, "the crosswalk leads to none of the originals")
+    if key is not None:
+        by_uid = {_uid(one): one for one in originals}
+        try:
+            known = by_uid | {uid_in_place_of(key, old): one for old, one in by_uid.items()}
+        except EditFailed as error:
+            raise Unmatched(str(error)) from None
+        return _by_uid(results, known, "the profile's key makes none of the originals this one")
     if len(results) == len(originals) == 1:
         return [Pair(results[0], originals[0])]
-    known = set(originals)
+    names = set(originals)
     pairs = []
     for one in results:
         other = original / one.relative_to(result) if result.is_dir() else original / one.name
-        if other not in known:
+        if other not in names:
             raise Unmatched(
-                f"{one}: there is no file of this name among the originals; say which UID became "
-                "which with --crosswalk"
+                f"{one}: there is no file of this name among the originals; say which became "
+                "which with --profile or --crosswalk"
             )
         pairs.append(Pair(one, other))
     return pairs
 
 
-def _by_uid(
-    results: Sequence[Path], originals: Sequence[Path], crosswalk: dict[str, str]
-) -> list[Pair]:
-    by_uid = {_uid(one): one for one in originals}
+def _by_uid(results: Sequence[Path], originals: Mapping[str, Path], why: str) -> list[Pair]:
     pairs = []
     for one in results:
-        other = by_uid.get(crosswalk.get(_uid(one), ""))
+        other = originals.get(_uid(one))
         if other is None:
-            raise Unmatched(f"{one}: the crosswalk leads to none of the originals")
+            raise Unmatched(f"{one}: {why}")
         pairs.append(Pair(one, other))
     return pairs
 

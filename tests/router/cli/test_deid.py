@@ -9,6 +9,10 @@ import pytest
 from pydicom.data import get_testdata_file
 from pydicom.uid import UID
 
+from rules.deid.identity import uid_in_place_of
+from rules.resources import Resources
+from rules.tables import Tables
+
 NAME = "CompressedSamples^CT1"
 
 
@@ -166,3 +170,29 @@ def test_a_value_cannot_break_out_of_the_page(call: Any, slice_file: Path, tmp_p
     page = tmp_path / "page.html"
     assert call("deid", "preview", slice_file, "-p", "basic", "-o", page, "--json").code == 0
     assert "<script>alert" not in page.read_text(encoding="utf-8")
+
+
+def test_files_are_matched_by_the_key_of_the_profile(call: Any, slice_file: Path, tmp_path: Path):
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "10.yaml").write_text(
+        "profiles: {research: {key: a, keep: [StationName]}}\n"
+        "routes: [{name: all, deidentify: research, send_to: x}]\n"
+    )
+    site = tmp_path / "site.yaml"
+    site.write_text(
+        "destinations: [{name: x, folder: {path: x}}]\nrules: rules/\n"
+        "keys: {a: a secret of many characters}\nlisteners: [{name: m, ae_title: R, port: 11112}]\n"
+    )
+    old = str(pydicom.dcmread(slice_file).SOPInstanceUID)
+    out = scrubbed(slice_file, tmp_path / "out" / "renamed.dcm")
+    made = pydicom.dcmread(out)
+    key = Resources(Tables(None), {"a": "a secret of many characters"}).key("a")
+    made.SOPInstanceUID = uid_in_place_of(key, old)
+    made.StationName = "CT01_OC0"  # as it was: the profile keeps it
+    made.save_as(out)
+    command = ("deid", "check", tmp_path / "out", "--against", tmp_path / "in", "--config", site)
+    assert call(*command, "--profile", "research").code == 0
+    made.SOPInstanceUID = "2.25.7"
+    made.save_as(out)
+    said = call(*command, "--profile", "research")
+    assert (said.code, "the profile's key makes none of the originals" in said.err) == (2, True)
