@@ -27,7 +27,7 @@ PROFILE_WORDS = {
     "within": "Dates are moved back by 1 to this many days, the same for all of a patient.",
     "regions": "Where devices burn text into pictures, which is made black; or: shipped.",
     "verify": "Look through what leaves for values of the original: all, sample or off.",
-    "dangers": "What is done with what no table can make safe: hold (unless said), discard or pass.",
+    "dangers": "What is done with what no table can make safe: hold, discard or pass.",
     "detect_text": "Search pictures for text, in every frame, some frames, or not: off.",
     "vault": "Keep who became whom, sealed, in the site's vault.",
 }
