@@ -17,6 +17,7 @@ from router.cli.render import say_json
 if TYPE_CHECKING:
     from router.cli.deid.telling import Told
     from router.transcoding.plan import Plan
+    from rules.deid.profile import Profile
     from rules.edits import Edited
     from rules.encoded import EncodedDataSet
 
@@ -38,9 +39,10 @@ def preview(
     and nobody but its writer may read it. Exits with 1 for an object that the profile does not let
     pass, 2 if the file cannot be read or the page not be written.
     """
-    data_set, edited, told = told_of(file, profile_named(profile, folder, config))
+    chosen = profile_named(profile, folder, config)
+    data_set, edited, told = told_of(file, chosen)
     target = output or file.with_name(f"{file.name}.preview.html")
-    page = page_of(file.name, told, _pictures(data_set, edited))
+    page = page_of(file.name, _manner(profile, chosen), told, _pictures(data_set, edited))
     try:
         target.touch(mode=0o600)
         target.write_text(page, encoding="utf-8")
@@ -81,7 +83,21 @@ def _said(plan: "Plan") -> str:
     return ", ".join((*done, *(("without overlays in its bits",) if plan.clear_unused else ())))
 
 
-def page_of(name: str, told: "Sequence[Told]", pictures: str) -> str:
+def _manner(name: str | None, profile: "Profile") -> str:
+    """By what it was done, for whoever looks at the page alone."""
+    from rules.deid.profile import TABLE
+
+    by = f"Profile {name}: t" if name else "T"
+    options = ", ".join(profile.options) or "none"
+    more = [f"key {profile.key}", f"options: {options}"]
+    if profile.keep:
+        more.append(f"kept by name: {', '.join(map(str, profile.keep))}")
+    if profile.edits:
+        more.append(f"edits of its own: {len(profile.edits)}")
+    return f"{by}he Basic Profile of {TABLE}, {'; '.join(more)}."
+
+
+def page_of(name: str, manner: str, told: "Sequence[Told]", pictures: str) -> str:
     """The whole page."""
     counts = Counter(one.deed for one in told)
     boxes = "".join(
@@ -91,7 +107,13 @@ def page_of(name: str, told: "Sequence[Told]", pictures: str) -> str:
     )
     rows = "".join(_row(one) for one in told)
     return _PAGE.format(
-        name=escape(name), style=_STYLE, boxes=boxes, rows=rows, pictures=pictures, script=_SCRIPT
+        name=escape(name),
+        manner=escape(manner),
+        style=_STYLE,
+        boxes=boxes,
+        rows=rows,
+        pictures=pictures,
+        script=_SCRIPT,
     )
 
 
@@ -153,6 +175,7 @@ _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>De-identification of {name}</title>
 <meta name="viewport" content="width=device-width"><style>{style}</style></head><body>
 <h1>De-identification of {name}</h1>
+<p>{manner}</p>
 <p class="warn">This page shows the values of the original: it is patient data.</p>
 {pictures}
 <div class="filter">{boxes}</div>

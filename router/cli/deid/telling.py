@@ -26,6 +26,9 @@ DEEDS: Final = {
 }
 
 
+PRIVATE = "Private Attributes"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
     """One attribute. `row`: the name of its row in table E.1-1; `listed` the code that the row and
@@ -99,13 +102,14 @@ def _told(
     for leaf in leaves_of(original):
         found = after.get(leaf.path)
         row = row_of(leaf.tag) if not leaf.tag & 0x10000 else None
+        name = row.name if row is not None else PRIVATE if leaf.tag & 0x10000 else ""
         # What is in a sequence that went as a whole was not asked for.
         listed, done = codes.get((leaf.level.start, leaf.tag), ("", "" if found else "X"))
         yield Told(
             path=leaf.path,
             tag=leaf.tag,
             vr=leaf.vr,
-            row=row.name if row is not None else "",
+            row=name,
             listed=listed,
             done=done,
             before=shown_value(leaf),

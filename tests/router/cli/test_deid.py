@@ -155,6 +155,10 @@ def test_a_profile_comes_from_the_rules(call: Any, slice_file: Path, tmp_path: P
     assert written.count('<img alt="') == 2
     assert "with black rectangles" in written
     assert NAME in written
+    assert (
+        "the Basic Profile of PS3.15 2026d, key study; options: clean pixel data; 1 edits"
+        in written
+    )
     assert '<td class="row">Patient&#x27;s Name</td>' in written
     assert page.stat().st_mode & 0o077 == 0
     assert not re.search(r"(?:src|href)=\"(?!data:)", written)
