@@ -6,14 +6,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from router.ledger import Identifiers, Join, Ledger, StoredObject, bundles
+from router.ledger import Identifiers, Join, Ledger, ObjectState, StoredObject, bundles
 from router.ledger.bundles import DueMember, Gathered
 from router.routing.headers import Header
 from router.routing.making import Made, Scene
 from rules.durations import in_words
 from rules.facts import Facts, GroupFacts
 from rules.flow_schema import WaitFor
-from rules.routes import decide_alone
+from rules.routes import decide_alone, match
 from rules.tags import AttributePath, parse_path
 from rules.verdict import Dispatch
 
@@ -83,6 +83,8 @@ class Bundling:
                 words = f"{member.route}: the rules have no such route any more"
                 made.fail("route_gone", words)
                 continue
+            if dispatch is not None and stored.state is ObjectState.HELD:
+                dispatch = _left_to(dispatch, known, scene)
             if dispatch is not None:
                 send(dispatch)
             else:
@@ -104,6 +106,19 @@ class Bundling:
             with self._ledger.read() as connection:
                 scene.gathered[key] = bundles.gathered(connection, *key)
         return scene.gathered[key]
+
+
+def _left_to(dispatch: Dispatch, facts: Facts, scene: Scene) -> Dispatch:
+    """Of an object that is held, because an edit failed: without the destinations that are another
+    route's, which would get unedited what that route was to edit."""
+    verdict = match(scene.table, facts, scene.down)
+    left = {
+        name
+        for one in verdict.dispatches
+        if one.route == dispatch.route
+        for name in one.destinations
+    }
+    return replace(dispatch, destinations=tuple(n for n in dispatch.destinations if n in left))
 
 
 def _join(route: str, wait: WaitFor, uid: str, header: Header) -> Join:

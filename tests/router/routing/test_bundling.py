@@ -11,6 +11,7 @@ from sqlalchemy import text
 
 from router.ledger import DeliveryState, bundles, deliveries, objects
 from router.ledger.bundle_views import close_by_operator, drop_old, listed, open_counts
+from router.ledger.left_behind import left_behind
 from router.ledger.queries import trace
 from router.routing.batch import Routing
 from tests.router.routing.test_batch import House as RoutingHouse
@@ -355,7 +356,7 @@ def test_lost_tickets_of_closed_bundles_are_found(house: House):
 
     def left(older_than_ms: int) -> list[str]:
         with house.ledger.read() as connection:
-            return bundles.left_behind(connection, limit=9, older_than_ms=older_than_ms)
+            return left_behind(connection, limit=9, older_than_ms=older_than_ms)
 
     assert left(10_000) == []
     assert left(-1000) == [one]
@@ -380,3 +381,29 @@ def test_old_bundles_are_dropped_but_for_what_is_not_routed(house: House):
     assert drop() == 1
     again = house.send()
     assert routing.route([again]) == {"pacs"}, "it opens a new bundle"
+
+
+@pytest.mark.parametrize(
+    "first",
+    ["wait_for: {series: 30s},", "wait_for: {study: 60s},", ""],
+    ids=("sooner", "then", "at once"),
+)
+def test_an_edit_that_fails_keeps_its_destination_from_other_waiting_routes(
+    house: House, first: str
+):
+    """What the second route would send there is not what was wanted."""
+    edits = 'edits: [set: {StudyID: "{StationName}"}]'
+    text = f"""
+        routes:
+        - {{name: edited, send_to: ai, {first} {edits}}}
+        - {{name: plain, send_to: [ai, pacs], wait_for: {{study: 60s}}}}
+        """
+    routing = house.routing(dedent(text))
+    one = house.send()
+    routing.route([one])
+    for _ in range(2):
+        house.elapse(31)
+        house.close()
+        routing.route([one])
+    assert "ai" not in house.owed(one)
+    assert (house.state(one), house.object(one).reason) == ("held", "edit_failed")
