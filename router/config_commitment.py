@@ -1,11 +1,20 @@
 """Proof that what was delivered is kept: asked of destinations, given to modalities."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from router.config_outcomes import Reasons
-from router.config_values import AeTitle, Duration, DurationOrZero, Host, Name, PeerPort, Settings
+from router.config_values import (
+    AeTitle,
+    Duration,
+    DurationOrZero,
+    Host,
+    Name,
+    OrOff,
+    PeerPort,
+    Settings,
+)
 
 Policy = Literal["own", "all", "any", "reference"]
 
@@ -31,6 +40,9 @@ class DestinationCommitment(Settings):
     refusals: int = Field(3, ge=1, le=100, description="refusals before an object is held")
     wait: Duration = Field(600.0, description="before it is asked again for what it refused")
     listen: DurationOrZero = Field(2.0, description="how long we stay for a report after asking")
+    call: Annotated[Duration | None, OrOff()] = Field(
+        3600.0, description="how often we call it to hear reports that it owes; `off`: never"
+    )
     fall_back: Literal["query", "hold"] = Field(
         "hold", description="when it never answers: look by C-FIND, or hold the object"
     )

@@ -22,7 +22,12 @@ from router.commitment.serving import CommitmentScp
 from router.commitment.unanswered import expire
 from router.conduct.auditing import AuditWatch
 from router.conduct.bundling import close_bundles, drop_old_bundles, ring_left_behind
-from router.conduct.commitment import end_requests, measure_commitment, ring_for_commitment
+from router.conduct.commitment import (
+    end_requests,
+    measure_commitment,
+    ring_for_commitment,
+    ring_for_reports,
+)
 from router.conduct.gauges import measure
 from router.conduct.history import end_history
 from router.conduct.moving import Mover
@@ -186,6 +191,7 @@ def duties_of_commitment(parts: Parts) -> list[Duty]:
     terms = terms_of(site)
     return [
         Duty(name="commit", every=1.0, act=lambda: ring_for_commitment(ledger, broker, site())),
+        Duty(name="owed", every=30.0, act=lambda: ring_for_reports(ledger, broker, site())),
         Duty(name="unanswered", every=2.0, act=lambda: expire(ledger, terms)),
         Duty(name="unproven", every=60.0, act=lambda: measure_commitment(ledger, site())),
         Duty(name="old_requests", every=60.0, act=lambda: end_requests(ledger, site())),

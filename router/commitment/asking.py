@@ -69,6 +69,7 @@ def ask(destination: Destination, asking: Asking) -> bool:
     pause_ms = 0
     try:
         more = _ask_all(destination, settings, asking)
+        _hear(destination, settings, asking)
         query_due(destination, settings, asking.ledger)
         return more
     except NetError as error:
@@ -113,6 +114,23 @@ def _ask_all(destination: Destination, settings: DestinationCommitment, asking: 
             if asking.stop() or not _heard_out(association, settings, asking.ledger, uid):
                 break
     return True
+
+
+def _hear(destination: Destination, settings: DestinationCommitment, asking: Asking) -> None:
+    """Open an association for reports that the peer has owed for long, once in that time: it may be
+    one that reports on associations of ours alone."""
+    if settings.call is None or settings.by != "report":
+        return
+    call_ms = int(settings.call * 1000)
+    with asking.ledger.write() as connection:
+        if not commitments.owes_reports(connection, destination.name, for_ms=call_ms):
+            return
+        if not leases.lead(connection, commitments.call_lease(destination.name), asking.owner, call_ms):
+            return
+    reports = _Reports(asking)
+    with call(peer_of(destination), PUSH, TRANSFER_SYNTAXES, serve=reports) as association:
+        reports.contexts.update(association.contexts)
+        association.listen(settings.listen)
 
 
 def _heard_out(

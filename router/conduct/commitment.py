@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from router import metrics
 from router.broker import Broker, QueueFull
 from router.config import Site
-from router.ledger import Ledger, commitments, orders, proofs
+from router.ledger import Ledger, commitments, leases, orders, proofs
 from router.tickets import CommitmentTicket
 
 ORDERS_AT_ONCE = 50
@@ -42,6 +42,27 @@ def _is_due(connection: Connection, site: Site, name: str) -> bool:
         return True  # no proof is wanted any more
     age_ms = int(proof.age * 1000)
     return commitments.is_due(connection, name, size=proof.size, age_ms=age_ms)
+
+
+def ring_for_reports(ledger: Ledger, broker: Broker, site: Site) -> None:
+    """Ring for destinations that have owed a report for long, and were not called since. Raises as
+    `ring_for_commitment`."""
+    wanted = []
+    with ledger.read() as connection:
+        for destination in site.destinations:
+            proof = destination.proof
+            if proof is None or proof.call is None or proof.by != "report":
+                continue
+            for_ms = int(proof.call * 1000)
+            if leases.is_free(connection, commitments.call_lease(destination.name)) and (
+                commitments.owes_reports(connection, destination.name, for_ms=for_ms)
+            ):
+                wanted.append(destination.name)
+    for name in wanted:
+        try:
+            broker.publish(CommitmentTicket(destination=name))
+        except QueueFull:
+            return
 
 
 def measure_commitment(ledger: Ledger, site: Site) -> None:

@@ -268,6 +268,29 @@ _IS_OPEN = select(func.count()).where(
 )
 
 
+_OWES_REPORTS = (
+    select(COMMITMENT_REQUESTS.c.id)
+    .where(
+        _OPEN_REQUEST,
+        COMMITMENT_REQUESTS.c.destination == bindparam("destination"),
+        COMMITMENT_REQUESTS.c.sent_at <= NOW - bindparam("for_ms", type_=Integer),
+    )
+    .limit(1)
+)
+
+
+def call_lease(destination: str) -> str:
+    """Who holds this lease has called the destination for its reports; see `leases`."""
+    return f"h:{destination}"[:64]
+
+
+def owes_reports(conn: Connection, destination: str, *, for_ms: int) -> bool:
+    """Whether a request that the peer took has been open for so long. Reads the entries of open
+    requests, some hundred of a hundred thousand objects: not every second."""
+    terms = {"destination": destination, "for_ms": for_ms}
+    return conn.scalar(_OWES_REPORTS, terms) is not None
+
+
 def is_open(conn: Connection, transaction_uid: str) -> bool:
     """Whether this request still waits for a report; nothing is locked by the question."""
     return bool(conn.scalar(_IS_OPEN, {"transaction_uid": transaction_uid}))

@@ -56,6 +56,16 @@ def leader(conn: Connection, name: str) -> str | None:
     return conn.scalar(_LEADS, {"of_name": name})
 
 
+_IS_FREE = select(LEADERS.c.lease_until).where(
+    LEADERS.c.name == bindparam("of_name"), LEADERS.c.lease_until >= NOW
+)
+
+
+def is_free(conn: Connection, name: str) -> bool:
+    """Whether nobody leads now, so that `lead` is worth a write."""
+    return conn.scalar(_IS_FREE, {"of_name": name}) is None
+
+
 _RESIGN = (
     update(LEADERS)
     .where(LEADERS.c.name == bindparam("of_name"), LEADERS.c.owner == bindparam("of_owner"))

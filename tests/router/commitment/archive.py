@@ -147,6 +147,7 @@ class Archive:
         """Requests that came where the answer to a report of ours should."""
         self.answer_with = 0
         self.before_answer: Callable[[], None] = lambda: None
+        self.greeting: Callable[[Connection], object] = lambda _: None
         self.deferred: list[tuple[CommandReceived, bytes]] = []
 
     def __enter__(self) -> Archive:
@@ -218,6 +219,7 @@ class Archive:
             return
         acceptance = Acceptance(abstract_syntaxes=lambda _: True, roles=lambda _: (True, True))
         connection.association.accept(negotiate(event.request, acceptance))
+        self.greeting(connection)
         while True:
             match connection.next_event():
                 case CommandReceived() as event:

@@ -6,6 +6,8 @@ import contextlib
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from sqlalchemy import update
@@ -13,6 +15,7 @@ from sqlalchemy import update
 from router.commitment.asking import PUSH, Asking, ask
 from router.commitment.serving import CommitmentScp
 from router.commitment.unanswered import expire
+from router.conduct.commitment import ring_for_reports
 from router.config import (
     Destination,
     DestinationCommitment,
@@ -20,15 +23,18 @@ from router.config import (
     Listener,
     Site,
 )
+from router.dicom.commands import NActionRq
 from router.dicom.events import AssociationRequested, CommandReceived, Event, ReleaseRequested
 from router.dicom.negotiation import negotiate
 from router.ingress.acceptance import acceptance_for
 from router.ledger import DeliveryState, Ledger, commitments, objects
 from router.ledger.commitments import ToCommit
+from router.ledger.models import LEADERS
 from router.ledger.models_commitment import COMMITMENT_REQUESTS
 from router.net.acceptor import Acceptor
 from router.net.connection import Connection
 from router.net.services import Visitor, data_set_of
+from router.tickets import CommitmentTicket
 from tests.contracts.conftest import Story
 from tests.programs import wait_until
 from tests.router.commitment import archive as habits
@@ -81,13 +87,17 @@ class Surroundings:
         self.story.end(self.story.lease("pacs", limit=1000), to_commit=how)
         return ids
 
-    def ask(self, port: int) -> bool:
-        destination = Destination(
+    def destination(self, port: int) -> Destination:
+        return Destination(
             name="pacs",
             dicom=DicomDestination(ae_title="PACS", host="127.0.0.1", port=port),
             commitment=self.settings,
         )
-        return ask(destination, Asking(ledger=self.ledger, terms=self.terms, owner="asker"))
+
+    def ask(self, port: int) -> bool:
+        return ask(
+            self.destination(port), Asking(ledger=self.ledger, terms=self.terms, owner="asker")
+        )
 
     def states(self, ids: list[str]) -> list[str]:
         return [self.story.state_of(one, "pacs").value for one in ids]
@@ -313,6 +323,49 @@ def test_who_never_answers_is_asked_anew_and_a_late_answer_still_counts(
         assert around.states(ids) == ["committed"] * 2
         around.ask(archive.port)
         assert len(archive.asked) == 3
+
+
+def test_who_reports_on_our_associations_alone_is_called(around: Surroundings) -> None:
+    around.settings = around.settings.model_copy(update={"listen": 0, "call": 0.001})
+    ids = around.deliver(2)
+    called = []
+
+    def greeting(connection: Connection) -> None:
+        called.append(connection)
+        for asked in archive.asked:
+            (context,) = connection.association.contexts.values()
+            rq = NActionRq(
+                message_id=1,
+                requested_sop_class_uid=PUSH,
+                requested_sop_instance_uid="",
+                action_type_id=1,
+            )
+            Talk(
+                archive, connection, context.context_id, context.transfer_syntax, rq, asked
+            ).report()
+
+    with Archive(habits.never) as archive:
+        around.ask(archive.port)  # once to ask, and once to hear, which was too early
+        assert around.states(ids) == ["delivered"] * 2
+        with around.ledger.write() as connection:
+            connection.execute(update(LEADERS).values(lease_until=0))
+        around.settings = around.settings.model_copy(update={"listen": 2})
+        assert rung(around, archive.port) == [CommitmentTicket(destination="pacs")]
+        archive.greeting = greeting
+        around.ask(archive.port)
+        assert around.states(ids) == ["committed"] * 2
+        assert rung(around, archive.port) == []
+        around.ask(archive.port)
+        assert len(called) == len(archive.asked) == 1
+
+
+def rung(around: Surroundings, port: int) -> list[CommitmentTicket]:
+    """Whom the conductor rings for, to hear what they owe."""
+    found: list[CommitmentTicket] = []
+    bell: Any = SimpleNamespace(publish=found.append)
+    site = around.site.model_copy(update={"destinations": (around.destination(port),)})
+    ring_for_reports(around.ledger, bell, site)
+    return found
 
 
 def test_who_never_answers_may_be_queried_instead(around: Surroundings) -> None:
