@@ -8,6 +8,7 @@ from router import metrics, tickets
 from router.broker import Broker
 from router.ledger import Ledger, bundles
 from router.ledger.bundle_views import drop_old
+from router.ledger.left_behind import left_behind
 from router.logs import get_logger
 from router.tickets import RoutingTicket
 
@@ -44,7 +45,7 @@ def close_bundles(ledger: Ledger, broker: Broker) -> int:
 def ring_left_behind(ledger: Ledger, broker: Broker) -> None:
     """Ring for objects of closed bundles that nobody has routed. Raises as `close_bundles`."""
     with ledger.read() as connection:
-        left = bundles.left_behind(connection, limit=LEFT_AT_ONCE, older_than_ms=LEFT_AFTER_MS)
+        left = left_behind(connection, limit=LEFT_AT_ONCE, older_than_ms=LEFT_AFTER_MS)
     _ring(broker, left)
 
 

@@ -313,7 +313,7 @@ def _take_along(conn: Connection, bundle_id: int, key: tuple[str, str, str]) -> 
         conn.execute(_EVENTS, [{"object_id": one, **event} for one in chunk])
 
 
-_ROUTABLE = OBJECTS.c.state.not_in(
+ROUTABLE = OBJECTS.c.state.not_in(
     [constant("received"), constant("discarded"), constant("forgotten")]
 )
 _DUE_MEMBERS = (
@@ -330,7 +330,7 @@ _DUE_MEMBERS = (
         BUNDLE_MEMBERS.c.object_id.in_(bindparam("ids", expanding=True)),
         _WAITING,
         _CLOSED,
-        _ROUTABLE,
+        ROUTABLE,
     )
     .order_by(BUNDLE_MEMBERS.c.bundle_id)
 )
@@ -350,27 +350,6 @@ def due_members(conn: Connection, ids: Sequence[str]) -> dict[str, tuple[DueMemb
             )
             found[member.object_id] = (*found.get(member.object_id, ()), member)
     return found
-
-
-_LEFT_BEHIND = (
-    select(BUNDLE_MEMBERS.c.object_id)
-    .join_from(BUNDLE_MEMBERS, BUNDLES, BUNDLES.c.id == BUNDLE_MEMBERS.c.bundle_id)
-    .join(OBJECTS, OBJECTS.c.id == BUNDLE_MEMBERS.c.object_id)
-    .where(
-        _WAITING,
-        _CLOSED,
-        _ROUTABLE,
-        BUNDLES.c.closed_at <= NOW - bindparam("older_than_ms"),
-    )
-    .order_by(BUNDLES.c.closed_at)
-    .limit(bindparam("limit", type_=Integer))
-)
-
-
-def left_behind(conn: Connection, *, limit: int, older_than_ms: int) -> list[str]:
-    """Ids of objects whose bundle was closed so long ago and whose part nobody has routed."""
-    wanted = {"limit": limit, "older_than_ms": older_than_ms}
-    return list(dict.fromkeys(conn.scalars(_LEFT_BEHIND, wanted)))
 
 
 _GATHERED = (

@@ -11,6 +11,8 @@ from router.ledger import (
     DeliveryFilter,
     DeliveryState,
     Ledger,
+    bundle_views,
+    bundles,
     deliveries,
     destinations,
     history,
@@ -20,6 +22,7 @@ from router.ledger import (
     queries,
     queues,
 )
+from router.ledger.left_behind import left_behind
 from router.ledger.queries import TraceBy
 from tests.contracts.conftest import Story
 from tests.contracts.plans import explained
@@ -66,6 +69,19 @@ INSERT INTO object_events (object_id, at, kind) {numbers} SELECT {id}, i, 'route
 """
 
 
+_BUNDLED = """
+INSERT INTO bundles (id, route, level, uid, state, objects, opened_at, last_at, due_at, closed_at,
+    again)
+{numbers} SELECT i, 'all', 'study', '2.25.2.' || i, CASE WHEN i > {count} - 20 THEN 'open'
+    ELSE 'closed' END, 1, 1700000000000 + i, 1700000000000 + i, 9900000000000,
+    CASE WHEN i > {count} - 20 THEN NULL ELSE 1700000000000 + i END, 0 = 1 FROM n
+"""
+_MEMBERS = """
+INSERT INTO bundle_members (bundle_id, object_id, state, joined_at)
+{numbers} SELECT i, {id}, CASE WHEN i > {count} - 30 THEN 'waiting' ELSE 'routed' END, i FROM n
+"""
+
+
 def fill(ledger: Ledger, count: int) -> None:
     """A weekend's deliveries to a group whose members are down, the first half also owed to the
     second of them by another route, and one destination that is up."""
@@ -76,7 +92,7 @@ def fill(ledger: Ledger, count: int) -> None:
         conn.execute(
             text("SET LOCAL statement_timeout = 0")
         ) if conn.dialect.name != "sqlite" else 0
-        for statement in (_OBJECTS, _DELIVERIES, _EVENTS, _DECISIONS):
+        for statement in (_OBJECTS, _DELIVERIES, _EVENTS, _DECISIONS, _BUNDLED, _MEMBERS):
             conn.execute(text(statement.format(**parts)))
         conn.execute(text(_OWED_THERE.format(**some)))
         destinations.ensure(conn, ["live"])
@@ -213,7 +229,28 @@ def _measure(conn: Connection, story) -> None:
     assert {one.since - 1_700_000_000_000 for one in found} == {1}
 
 
-DAILY = [_work, _turns, _sweep, _intake, _trace, _end_history, _steer, _move, _postpone, _measure]
+def _bundle(conn: Connection, story) -> None:
+    """After the closed bundles of a month a few open ones, and ten whose tickets were lost."""
+    assert len(left_behind(conn, limit=50, older_than_ms=10_000)) == 10
+    assert not bundles.has_due(conn)
+    assert bundles.close_due(conn, limit=10) == []
+    assert bundle_views.open_counts(conn) == (20, 20)
+    bundle_views.drop_old(conn, keep_ms=HOUR_MS * 24 * 365 * 60, limit=200)
+
+
+DAILY = [
+    _work,
+    _turns,
+    _sweep,
+    _intake,
+    _trace,
+    _end_history,
+    _steer,
+    _move,
+    _postpone,
+    _measure,
+    _bundle,
+]
 
 
 @pytest.mark.parametrize("act", DAILY)
