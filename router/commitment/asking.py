@@ -25,7 +25,7 @@ from router.dicom.uids import (
     STORAGE_COMMITMENT_PUSH_MODEL,
     STORAGE_COMMITMENT_PUSH_MODEL_INSTANCE,
 )
-from router.ledger import Ledger, commitments, leases, proofs
+from router.ledger import Ledger, commitments, leases, proofs, unproven
 from router.ledger.commitments import Asked
 from router.logs import get_logger
 from router.net.errors import NetError
@@ -123,9 +123,11 @@ def _hear(destination: Destination, settings: DestinationCommitment, asking: Ask
         return
     call_ms = int(settings.call * 1000)
     with asking.ledger.write() as connection:
-        if not commitments.owes_reports(connection, destination.name, for_ms=call_ms):
+        if not unproven.owes_reports(connection, destination.name, for_ms=call_ms):
             return
-        if not leases.lead(connection, commitments.call_lease(destination.name), asking.owner, call_ms):
+        if not leases.lead(
+            connection, unproven.call_lease(destination.name), asking.owner, call_ms
+        ):
             return
     reports = _Reports(asking)
     with call(peer_of(destination), PUSH, TRANSFER_SYNTAXES, serve=reports) as association:

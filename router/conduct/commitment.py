@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from router import metrics
 from router.broker import Broker, QueueFull
 from router.config import Site
-from router.ledger import Ledger, commitments, leases, orders, proofs
+from router.ledger import Ledger, commitments, leases, orders, proofs, unproven
 from router.tickets import CommitmentTicket
 
 ORDERS_AT_ONCE = 50
@@ -54,8 +54,8 @@ def ring_for_reports(ledger: Ledger, broker: Broker, site: Site) -> None:
             if proof is None or proof.call is None or proof.by != "report":
                 continue
             for_ms = int(proof.call * 1000)
-            if leases.is_free(connection, commitments.call_lease(destination.name)) and (
-                commitments.owes_reports(connection, destination.name, for_ms=for_ms)
+            if leases.is_free(connection, unproven.call_lease(destination.name)) and (
+                unproven.owes_reports(connection, destination.name, for_ms=for_ms)
             ):
                 wanted.append(destination.name)
     for name in wanted:
@@ -73,8 +73,8 @@ def measure_commitment(ledger: Ledger, site: Site) -> None:
             if destination.proof is None:
                 continue
             name = destination.name
-            metrics.COMMITMENTS_PENDING.labels(name).set(commitments.pending(connection, name))
-            oldest = commitments.oldest_age_ms(connection, name) / 1000
+            metrics.COMMITMENTS_PENDING.labels(name).set(unproven.pending(connection, name))
+            oldest = unproven.oldest_age_ms(connection, name) / 1000
             metrics.COMMITMENT_OLDEST_SECONDS.labels(name).set(oldest)
         counts = orders.counts(connection)
     for state in ("open", "reporting"):

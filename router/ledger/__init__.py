@@ -23,6 +23,7 @@ from router.ledger import (
     reconciling,
     shadows,
     studies,
+    unproven,
     vault,
     versions,
 )
@@ -79,6 +80,7 @@ __all__ = [
     "reconciling",
     "shadows",
     "studies",
+    "unproven",
     "vault",
     "versions",
 ]

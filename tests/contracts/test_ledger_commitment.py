@@ -27,6 +27,7 @@ from router.ledger import (
     leases,
     objects,
     proofs,
+    unproven,
 )
 from router.ledger.commitments import ToCommit
 from router.ledger.models_commitment import COMMITMENT_REQUESTS, COMMITMENTS
@@ -261,10 +262,10 @@ def test_destinations_pending_and_age(story):
     deliver(story, "vna", "pacs", count=2)
     with story.ledger.read() as conn:
         assert commitments.destinations(conn) == ["pacs", "vna"]
-        assert commitments.pending(conn, "pacs") == 2
-        assert commitments.pending(conn, "nobody") == 0
-        assert commitments.oldest_age_ms(conn, "pacs") >= 0
-        assert commitments.oldest_age_ms(conn, "nobody") == 0
+        assert unproven.pending(conn, "pacs") == 2
+        assert unproven.pending(conn, "nobody") == 0
+        assert unproven.oldest_age_ms(conn, "pacs") >= 0
+        assert unproven.oldest_age_ms(conn, "nobody") == 0
 
 
 def test_history_ends_with_its_commitments_and_requests(story):
@@ -287,7 +288,7 @@ def test_a_hundred_thousand_that_wait_cost_no_polling_of_them_all(story):
         with story.ledger.write() as conn, explained(conn, mode) as plans:
             for name in ("backlog", "nobody"):
                 assert commitments.is_due(conn, name, size=500, age_ms=30_000) is False
-                commitments.oldest_age_ms(conn, name)
+                unproven.oldest_age_ms(conn, name)
                 assert commitments.to_check(conn, name, size=100) == []
                 opened = commitments.open_request(conn, name, transaction_uid="2.25.9", **TERMS)
                 assert opened is None

@@ -27,7 +27,7 @@ from router.dicom.commands import NActionRq
 from router.dicom.events import AssociationRequested, CommandReceived, Event, ReleaseRequested
 from router.dicom.negotiation import negotiate
 from router.ingress.acceptance import acceptance_for
-from router.ledger import DeliveryState, Ledger, commitments, objects
+from router.ledger import DeliveryState, Ledger, commitments, objects, unproven
 from router.ledger.commitments import ToCommit
 from router.ledger.models import LEADERS
 from router.ledger.models_commitment import COMMITMENT_REQUESTS
@@ -389,7 +389,7 @@ def test_who_hangs_up_is_left_alone_and_asked_anew(around: Surroundings) -> None
         assert len(archive.asked) == 1
     assert around.states([one]) == ["delivered"]
     with around.ledger.read() as connection:
-        assert commitments.pending(connection, "pacs") == 1
+        assert unproven.pending(connection, "pacs") == 1
 
 
 def test_a_peer_that_is_away_costs_no_request(around: Surroundings) -> None:
