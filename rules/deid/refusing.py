@@ -6,6 +6,7 @@ be there, and not what they say.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -25,6 +26,13 @@ _MODALITY: Final = Tag(0x0008, 0x0060)
 _BURNED_IN: Final = Tag(0x0028, 0x0301)
 _RECOGNIZABLE: Final = Tag(0x0028, 0x0302)
 _DOCUMENT: Final = 0x00420011
+
+_IMAGE_TYPE: Final = Tag(0x0008, 0x0008)
+_CONVERSION: Final = Tag(0x0008, 0x0064)
+_SCANNED: Final = frozenset({"DV", "DF", "SD", "SI", "DRW"})
+"""Conversion Type: digitized video or film, scanned documents and images, drawings."""
+_SCREENS: Final = re.compile(r"SAVE|SCREEN|CAPTURE|\bPROT\b|DOSE[ _]?(?:INFO|REPORT)")
+"""Of Image Type: screenshots, and pages of protocols among the slices of a series."""
 
 _STORAGE: Final = "1.2.840.10008.5.1.4.1.1."
 _DIRECTORY: Final = "1.2.840.10008.1.3.10"
@@ -69,8 +77,12 @@ def _burned_in(draft: Draft, sop_class: str) -> str | None:
         return "BurnedInAnnotation says YES"
     if (sop_class + ".").startswith(_WRITTEN_ON) or _word(draft, _MODALITY) == "OT":
         return "pictures of its class have text in them"
-    if sop_class.startswith(_OFTEN_WRITTEN_ON) and said != "NO":
+    if said == "NO":
+        return None
+    if sop_class.startswith(_OFTEN_WRITTEN_ON):
         return "pictures of its class may have text in them, and BurnedInAnnotation does not say NO"
+    if _word(draft, _CONVERSION) in _SCANNED or _SCREENS.search(_said(draft, _IMAGE_TYPE)):
+        return "its header says it is scanned or a screenshot, and BurnedInAnnotation not NO"
     return None
 
 
@@ -79,8 +91,13 @@ def _has_pixels(draft: Draft) -> bool:
 
 
 def _word(draft: Draft, tag: Tag) -> str:
+    return _said(draft, tag).partition("\\")[0].strip(" \0")
+
+
+def _said(draft: Draft, tag: Tag) -> str:
+    """All values, in capitals: nobody writes them as the standard wants."""
     try:
         values = draft.values(tag)
     except EditFailed:
         return ""
-    return values[0].strip() if values else ""
+    return "\\".join(values or ()).upper()
