@@ -74,7 +74,7 @@ def test_killed_at_random(tmp_path: Path, modality: Archive) -> None:
                 pacs.failing[uids[0]] = 0x0112
             transaction = order(router.port, uids)
             wanted[transaction] = set(uids)
-            pause(chance.uniform(0, 1.2))
+            pause(chance.uniform(0, 3))
             router.kill()
             router.start()
         pacs.habit = habits.on_the_same_association
