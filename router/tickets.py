@@ -98,9 +98,7 @@ def decode_commitment(message: Mapping[str, object]) -> CommitmentTicket:
     _check_version(message)
     destination, order = message.get("destination"), message.get("order")
     if isinstance(destination, str) and destination and order is None:
-        return CommitmentTicket(
-            destination=destination, reconcile=message.get("reconcile") is True
-        )
+        return CommitmentTicket(destination=destination, reconcile=message.get("reconcile") is True)
     if isinstance(order, int) and destination is None:
         return CommitmentTicket(order=order)
     raise TicketError("a commitment ticket names either a destination or an order")

@@ -8,6 +8,7 @@ and a group written in implicit VR (seen in the field) is understood.
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from router.dicom.ae_title import LENGTH as LONGEST_AE_TITLE
@@ -161,6 +162,8 @@ def _encode_elements(meta: FileMeta) -> Iterator[bytes]:
         yield _private(meta.private_information)
 
 
+# A receiver writes the same values but one into each file.
+@lru_cache(maxsize=1024)
 def _uid(element: int, value: str) -> bytes:
     if len(value) > LONGEST_UID or not value.isascii():
         raise MalformedMeta(f"(0002,{element:04X}): a UID has at most {LONGEST_UID} characters")
@@ -169,6 +172,7 @@ def _uid(element: int, value: str) -> bytes:
     return _SHORT.pack(2, element, b"UI", len(encoded)) + encoded
 
 
+@lru_cache(maxsize=1024)
 def _text(element: int, form: bytes, value: str) -> bytes:
     try:
         encoded = value.encode("latin-1")

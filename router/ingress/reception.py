@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import xxhash
 
@@ -76,14 +77,6 @@ class Reception:
 
     def _encode_head(self) -> bytes:
         provenance = self._provenance
-        private = {
-            "listener": provenance.listener,
-            "association": provenance.association_id,
-            "address": provenance.peer_address,
-            "tls_subject": provenance.tls_subject,
-            "received_at": self._received_at,
-            **({"user": provenance.user} if provenance.user else {}),
-        }
         meta = FileMeta(
             media_storage_sop_class_uid=self._sop_class_uid,
             media_storage_sop_instance_uid=self._sop_instance_uid,
@@ -93,7 +86,7 @@ class Reception:
             sending_ae_title=provenance.calling_ae_title,
             receiving_ae_title=provenance.called_ae_title,
             private_information_creator_uid=PRIVATE_INFORMATION_CREATOR,
-            private_information=json.dumps(private, separators=(",", ":")).encode(),
+            private_information=_told_of(provenance) + b"%d}" % self._received_at,
         )
         return encode_file_meta(meta, _BLANK_PREAMBLE)
 
@@ -166,3 +159,17 @@ class Reception:
         self._writer.abort()
         self._spool.settled([self.object_id])
         self._spool.head_of(self.object_id)
+
+
+@lru_cache(maxsize=1024)
+def _told_of(provenance: Provenance) -> bytes:
+    """What private information says of an association's objects, up to the time of each."""
+    told = {
+        "listener": provenance.listener,
+        "association": provenance.association_id,
+        "address": provenance.peer_address,
+        "tls_subject": provenance.tls_subject,
+        **({"user": provenance.user} if provenance.user else {}),
+        "received_at": 0,
+    }
+    return json.dumps(told, separators=(",", ":")).encode().removesuffix(b"0}")

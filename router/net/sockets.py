@@ -6,6 +6,7 @@ option lasts until the kernel falls back to delaying, and is set again round eve
 """
 
 import socket
+import struct
 from typing import Final
 
 # A peer that vanished (power, cable, firewall) is noticed after 60 + 4 * 15 = 120 s of silence.
@@ -13,12 +14,13 @@ KEEPALIVE_IDLE: Final = 60
 KEEPALIVE_INTERVAL: Final = 15
 KEEPALIVE_PROBES: Final = 4
 
+_TIMEVAL: Final = struct.Struct("@ll")
 _QUICKACK: Final[int | None] = getattr(socket, "TCP_QUICKACK", None)
 
 
 def prepare(sock: socket.socket) -> None:
-    """Set what holds for a connection's whole life: no Nagle, keep-alive probes, no blocking."""
-    sock.setblocking(False)
+    """Set what holds for a connection's whole life: no Nagle, and keep-alive probes."""
+    sock.setblocking(True)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in (
@@ -36,3 +38,11 @@ def acknowledge_at_once(sock: socket.socket) -> None:
     """Send pending and coming acknowledgements without delay, where the platform can."""
     if _QUICKACK is not None:
         sock.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
+
+
+def wait_in_reads(sock: socket.socket, seconds: float | None) -> None:
+    """A read that finds nothing waits so long, then raises BlockingIOError; None: for ever."""
+    whole, part = divmod(seconds or 0.0, 1.0)
+    sock.setsockopt(
+        socket.SOL_SOCKET, socket.SO_RCVTIMEO, _TIMEVAL.pack(int(whole), int(part * 1e6))
+    )
