@@ -33,11 +33,12 @@ ROLES = ("conductor", "ingress", "worker rules", "worker egress")
 @dataclass(frozen=True)
 class Cluster:
     """How a site is run on several processes: where its ledger and its broker are, made anew for
-    each site, and what processes there are."""
+    each site, what processes there are, and further settings, which name its store."""
 
     ledger: Callable[[], str]
     broker: Callable[[], str]
     roles: Sequence[str] = ROLES
+    settings: Callable[[], Mapping[str, object]] = dict
 
 
 CLUSTER: ContextVar[Cluster | None] = ContextVar("CLUSTER", default=None)
@@ -77,7 +78,7 @@ class RouterUnderTest:
         places: dict[str, object] = {}
         if self._cluster is not None:
             self._ledger, self.broker = self._cluster.ledger(), self._cluster.broker()
-            places = {"broker": self.broker, "spool": "var/spool"}
+            places = {"broker": self.broker, "spool": "var/spool", **self._cluster.settings()}
         site = {
             "listeners": [{"name": "main", "ae_title": "ROUTER", "port": self.port}],
             "destinations": list(destinations),
