@@ -2,6 +2,7 @@
 
 import mmap
 from collections.abc import Mapping
+from contextlib import suppress
 
 from router.commitment.identifiers import (
     IMAGE_KEYS,
@@ -27,8 +28,13 @@ def header_of(store: Store, sent: Sent) -> Mapping[int, str]:
         with store.open(sent.payload_id, ahead=AHEAD) as file:
             if not file.is_local:
                 return _read(file.read_at(0, AHEAD), sent)
-            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            try:
                 return _read(content, sent)
+            finally:
+                # An error on its way up may still have views of it: the last of them unmaps it.
+                with suppress(BufferError):
+                    content.close()
     except (OSError, ValueError):
         return {}  # deleted meanwhile, or the store is away: the ledger's knowledge has to do
 

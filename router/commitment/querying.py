@@ -36,6 +36,10 @@ Series = tuple[str, str]
 log = get_logger("commitment")
 
 
+class QueryRefused(ProtocolViolation):
+    """The peer does not answer such a query; the association lives on."""
+
+
 class Queries:
     """Queries over one association, which ends with the `with` block. Each may be a NetError."""
 
@@ -74,15 +78,18 @@ class Queries:
         }
 
     def study(self, study_uid: str, wanted: Iterable[int]) -> Values | None:
-        """What the peer tells of a study; None where it has none."""
-        tags = [STUDY_INSTANCE_UID, *wanted]
+        """What the peer tells of a study; None where it has none, or answers no such query."""
+        known, tags = {STUDY_INSTANCE_UID: study_uid}, [STUDY_INSTANCE_UID, *wanted]
         found: Values | None = None
-        for number, data in enumerate(self._find("STUDY", {STUDY_INSTANCE_UID: study_uid}, tags)):
-            if number >= MOST_ANSWERS:
-                raise ProtocolViolation("answers to a query without end")
-            values = self._understood(data, tags)
-            if values.get(STUDY_INSTANCE_UID) == study_uid:
-                found = values
+        try:
+            for number, data in enumerate(self._find("STUDY", known, tags)):
+                if number >= MOST_ANSWERS:
+                    raise ProtocolViolation("answers to a query without end")
+                values = self._understood(data, tags)
+                if values.get(STUDY_INSTANCE_UID) == study_uid:
+                    found = values
+        except QueryRefused:
+            return None
         return found
 
     def elsewhere(self, uids: Collection[str]) -> dict[str, Series]:
@@ -128,7 +135,7 @@ class Queries:
             if response.status in _PENDING:
                 yield data
             elif response.status != 0:
-                raise ProtocolViolation(f"query refused with status {response.status:04X}")
+                raise QueryRefused(f"query refused with status {response.status:04X}")
 
 
 def moved(peer: Peer, uids: Collection[str]) -> dict[str, Series]:

@@ -26,13 +26,15 @@ DEPTH = {"STUDY": 1, "SERIES": 2, "IMAGE": 3}
 @dataclass
 class Catalogue:
     """A Query SCP. `tells`: the keywords that it returns beside the unique keys; None: all.
-    `relational`: whether it answers without the levels above, refuses, or hangs up."""
+    `refuses`: levels. `relational`: whether it answers without the levels above, refuses them, or
+    hangs up."""
 
     entries: list[dict[str, object]] = field(default_factory=list)
     tells: frozenset[str] | None = None
     relational: str = "answers"
     heeds_keys: bool = True
     status: int = 0
+    refuses: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         self.asked: list[tuple[str, str]] = []
@@ -83,7 +85,9 @@ class Catalogue:
         self.asked.append((level, str(asked.get("StudyInstanceUID", ""))))
         above = HIERARCHY[: DEPTH[level] - 1]
         status = self.status
-        if status:
+        if level in self.refuses:
+            status = 0xA900
+        elif status:
             pass
         elif any(not asked.get(keyword) for keyword in above) and self.relational != "answers":
             if self.relational == "hangs up":

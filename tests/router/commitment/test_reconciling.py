@@ -15,7 +15,8 @@ from router.config import Destination, DicomDestination
 from router.config_reconcile import Compared
 from router.ledger import DerivedObject, Identifiers, Ledger, NewDelivery, reconciling
 from router.net.errors import NetError
-from router.store import new_object_id
+from router.store import Store, new_object_id
+from router.store.directory import DirectoryStore
 from router.store.memory import MemoryStore
 from tests.contracts.conftest import Story
 from tests.router.commitment.catalogue import Catalogue
@@ -31,7 +32,7 @@ class Site:
         self.ledger = Ledger(f"sqlite:///{folder}/ledger.db")
         self.ledger.upgrade()
         self.story = Story(self.ledger)
-        self.store = MemoryStore()
+        self.store: Store = MemoryStore()
         self.archive = archive
         self.ignored: frozenset[str] = frozenset()
         self.until_ms: int | None = None
@@ -239,6 +240,32 @@ def test_a_peer_that_does_not_heed_the_keys_makes_no_finding(site: Site) -> None
     site.send(2, study="1.2.4", series="1.2.4.1")
     site.archive.heeds_keys = False
     assert site.found() == {}
+
+
+def test_a_peer_without_study_level_is_asked_for_images(site: Site) -> None:
+    _, deleted = site.send(2)
+    site.archive.entries.remove(site.archive.entry(deleted))
+    site.archive.refuses = frozenset({"STUDY"})
+    assert site.found() == {deleted: (Kind.MISSING, ())}
+
+
+@pytest.mark.parametrize("damage", [b"", b"\x20\x00\x13\x00IS\xff\xff", b"\x08\x00"])
+def test_a_damaged_header_is_no_difference(site: Site, tmp_path: Path, damage: bytes) -> None:
+    (uid,) = site.send()
+    site.store = DirectoryStore(tmp_path / "store")
+    with site.ledger.read() as connection:
+        (sent,) = reconciling.sent_of(connection, "pacs", "1.2.3", start="", end="g")
+    with site.store.create(sent.payload_id) as writer:
+        writer.write(bytes(500) + damage)
+        writer.commit()
+    assert site.found() == {}
+    site.store.delete([sent.payload_id])
+    with site.store.create(sent.payload_id) as writer:
+        writer.write(bytes(500) + header())
+        writer.commit()
+    assert site.found() == {}
+    site.archive.entry(uid)["Rows"] = 9
+    assert site.found() == {uid: (Kind.CHANGED, ("Rows",))}
 
 
 def test_what_was_edited_is_looked_for_as_it_was_sent(site: Site) -> None:
