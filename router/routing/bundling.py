@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from router.ledger import Identifiers, Join, Ledger, ObjectState, StoredObject, bundles
+from router.ledger import Identifiers, Join, Ledger, StoredObject, bundles
 from router.ledger.bundles import DueMember, Gathered
 from router.routing.headers import Header
 from router.routing.making import Made, Scene
@@ -15,7 +15,7 @@ from rules.facts import Facts, GroupFacts
 from rules.flow_schema import WaitFor
 from rules.routes import decide_alone, match
 from rules.tags import AttributePath, parse_path
-from rules.verdict import Dispatch
+from rules.verdict import Dispatch, Verdict
 
 _MODALITY = parse_path("Modality")
 _DESCRIPTION = parse_path("SeriesDescription")
@@ -62,7 +62,8 @@ class Bundling:
             facts = _with_group(header.facts, counted, known_as.series_instance_uid, one)
             alone = decide_alone(scene.table, dispatch.route, facts, scene.down)
             if alone is not None:
-                send(alone)
+                names = [name for name in alone.destinations if name in dispatch.destinations]
+                send(replace(alone, destinations=tuple(names)))
 
     def depart(
         self,
@@ -74,6 +75,7 @@ class Bundling:
         send: Send,
     ) -> None:
         """The object's bundles are closed: what their routes send now that all is there."""
+        verdict = match(scene.table, facts, scene.down, arriving=True)
         for member in due:
             counted = self._gathered(member.route, stored.study_instance_uid, scene)
             known = _with_group(facts, counted, stored.series_instance_uid)
@@ -83,10 +85,8 @@ class Bundling:
                 words = f"{member.route}: the rules have no such route any more"
                 made.fail("route_gone", words)
                 continue
-            if dispatch is not None and stored.state is ObjectState.HELD:
-                dispatch = _left_to(dispatch, known, scene)
             if dispatch is not None:
-                send(dispatch)
+                send(_left_to(dispatch, verdict))
             else:
                 made.choices.append(f"{member.route}: its conditions do not hold for the whole")
 
@@ -108,17 +108,13 @@ class Bundling:
         return scene.gathered[key]
 
 
-def _left_to(dispatch: Dispatch, facts: Facts, scene: Scene) -> Dispatch:
-    """Of an object that is held, because an edit failed: without the destinations that are another
-    route's, which would get unedited what that route was to edit."""
-    verdict = match(scene.table, facts, scene.down)
-    left = {
-        name
-        for one in verdict.dispatches
-        if one.route == dispatch.route
-        for name in one.destinations
+def _left_to(dispatch: Dispatch, verdict: Verdict) -> Dispatch:
+    """Without the destinations that an earlier route of the list has taken, although its bundle may
+    close later, or its edit has failed: they would get unedited what that route is to edit."""
+    names = {
+        n for one in verdict.dispatches if one.route == dispatch.route for n in one.destinations
     }
-    return replace(dispatch, destinations=tuple(n for n in dispatch.destinations if n in left))
+    return replace(dispatch, destinations=tuple(n for n in dispatch.destinations if n in names))
 
 
 def _join(route: str, wait: WaitFor, uid: str, header: Header) -> Join:

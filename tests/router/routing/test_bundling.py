@@ -407,3 +407,39 @@ def test_an_edit_that_fails_keeps_its_destination_from_other_waiting_routes(
         routing.route([one])
     assert "ai" not in house.owed(one)
     assert (house.state(one), house.object(one).reason) == ("held", "edit_failed")
+
+
+def test_a_destination_is_the_first_routes_though_its_bundle_closes_later(house: House):
+    """As for routes that do not wait: the second would send unedited what the first edits."""
+    text = """
+        routes:
+        - {name: edited, send_to: ai, wait_for: {study: 60s}, edits: [prefix: {PatientID: X-}]}
+        - {name: plain, send_to: [ai, pacs], wait_for: {series: 30s}}
+        """
+    routing = house.routing(dedent(text))
+    one = house.send()
+    routing.route([one])
+    house.elapse(31)
+    house.close()
+    routing.route([one])
+    assert house.owed(one) == ["pacs"]
+    house.elapse(31)
+    house.close()
+    routing.route([one])
+    assert house.owed(one) == ["ai", "pacs"]
+    assert house.data_set(house.deliveries(one)["ai"]).PatientID == "X-0815"
+
+
+def test_what_comes_late_does_not_take_the_first_routes_destination(house: House):
+    text = """
+        routes:
+        - {name: edited, send_to: ai, wait_for: {study: 10m}, edits: [prefix: {PatientID: X-}]}
+        - {name: plain, send_to: [ai, pacs], wait_for: {series: 30s}}
+        """
+    routing = house.routing(dedent(text))
+    routing.route([house.send()])
+    house.elapse(31)
+    house.close()
+    late = house.send()
+    routing.route([late])
+    assert house.owed(late) == ["pacs"]
