@@ -3,10 +3,13 @@
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import insert, text
 
 from router.ledger import DeliveryState, commitments, orders, proofs
 from router.ledger.commitments import ToCommit
+from router.ledger.models_commitment import COMMITMENT_ORDERS
 from router.ledger.orders import NewOrder
+from tests.contracts.plans import explained
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 NEW = NewOrder(
@@ -109,3 +112,47 @@ def test_what_is_known_is_of_the_latest_reception_with_its_deliveries(story):
     found = {one.destination: one.delivery_state for one in known[uid]}
     assert found == {"pacs": DeliveryState.WAITING, "vna": DeliveryState.DELIVERED}
     assert {one.object_id for one in known[uid]} == {second}
+
+
+def test_who_has_the_modality_on_the_line_takes_what_waits_for_its_next_attempt(story):
+    order = take(story)
+    claim(story, order.id)
+    with story.ledger.write() as conn:
+        orders.complete(conn, order.id, lease_ms=60_000)
+        assert orders.of_caller(conn, "CT01", "ct01") == {order.id: False}  # somebody reports it
+        assert orders.claim_here(conn, order.id, lease_ms=60_000) is None
+        orders.report_later(conn, order.id, wait_ms=60_000, reason="no_address")
+        assert orders.of_caller(conn, "CT01", "ct01") == {order.id: True}
+        assert orders.of_caller(conn, "CT01", None) == {}
+        assert orders.of_caller(conn, "CT02", "ct01") == {}
+        assert orders.claim(conn, order.id, lease_ms=60_000) is None
+        claimed, _ = orders.claim_here(conn, order.id, lease_ms=60_000)
+        assert claimed.state == "reporting"
+        assert orders.claim_here(conn, order.id, lease_ms=60_000) is None
+        orders.end(conn, order.id, "reported")
+        assert orders.of_caller(conn, "CT01", "ct01") == {}
+
+
+@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+def test_what_a_modality_was_told_long_ago_costs_nothing(story, mode):
+    with story.ledger.write() as conn:
+        rows = [
+            {
+                "transaction_uid": f"2.25.{number}",
+                "calling_ae_title": "CT01",
+                "called_ae_title": "ROUTER",
+                "source": "ct01",
+                "policy": "own",
+                "state": "reported" if number > 5 else "open",
+                "received_at": number,
+                "answer_by": number,
+                "next_attempt_at": number,
+                "attempts": 0,
+            }
+            for number in range(10_000)
+        ]
+        conn.execute(insert(COMMITMENT_ORDERS), rows)
+        conn.execute(text("ANALYZE"))
+    with story.ledger.read() as conn, explained(conn, mode) as plans:
+        assert len(orders.of_caller(conn, "CT01", "ct01")) == 6
+    assert plans.laborious(100) == []

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router import tickets
-from router.tickets import EgressTicket, RoutingTicket, TicketError
+from router.tickets import CommitmentTicket, EgressTicket, RoutingTicket, TicketError
 
 ids = st.text("0123456789abcdef", min_size=32, max_size=32)
 
@@ -14,6 +14,18 @@ ids = st.text("0123456789abcdef", min_size=32, max_size=32)
 def test_a_routing_ticket_comes_back_as_it_went(object_ids: list[str]) -> None:
     ticket = RoutingTicket(object_ids=tuple(object_ids))
     assert tickets.decode_routing(tickets.encode(ticket)) == ticket
+
+
+@pytest.mark.parametrize(
+    "ticket",
+    [
+        CommitmentTicket(destination="pacs"),
+        CommitmentTicket(destination="pacs", reconcile=True),
+        CommitmentTicket(order=7),
+    ],
+)
+def test_a_commitment_ticket_comes_back_as_it_went(ticket: CommitmentTicket) -> None:
+    assert tickets.decode_commitment(tickets.encode(ticket)) == ticket
 
 
 def test_an_egress_ticket_comes_back_as_it_went() -> None:
