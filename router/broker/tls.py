@@ -16,18 +16,12 @@ from kombu.transport import TRANSPORT_ALIASES, pyamqp
 
 from router.config_tls import ClientTls
 from router.net.errors import tls_failed
-from router.net.tls import client_context
+from router.net.tls import broker_context
 
 
 def tls_options(settings: ClientTls) -> dict[str, ssl.SSLContext]:
     """What Celery's `broker_use_ssl` is to be. TlsFailed when a file is not what it should be."""
-    context = client_context(
-        ca=settings.ca,
-        cert=settings.cert,
-        key=settings.key,
-        key_password=settings.key_password,
-    )
-    return {"context": context}
+    return {"context": broker_context(settings)}
 
 
 class _Socket(SSLTransport):

@@ -84,10 +84,12 @@ def check_rules(site: "Site") -> None:
 def check_tls(path: Path, site: "Site") -> None:
     """Try every certificate and key, as the start would. DocumentError with all that do not fit."""
     from router.net.errors import TlsFailed
-    from router.net.tls import destination_context, listener_context
+    from router.net.tls import broker_context, destination_context, listener_context
     from rules.documents import DocumentError, load_document
 
     trials: list[tuple[tuple[str | int, ...], Callable[[], object]]] = []
+    if site.broker.startswith("amqps:"):
+        trials.append((("broker_tls",), partial(broker_context, site.broker_tls)))
     for number, listener in enumerate(site.listeners):
         if listener.tls is not None:
             trial = partial(listener_context, listener.tls)
@@ -96,6 +98,10 @@ def check_tls(path: Path, site: "Site") -> None:
         if destination.dicom is not None and destination.dicom.tls is not None:
             trial = partial(destination_context, destination.dicom.tls)
             trials.append((("destinations", number, "dicom", "tls"), trial))
+    for number, source in enumerate(site.sources):
+        if source.commitment.tls is not None:
+            trial = partial(destination_context, source.commitment.tls)
+            trials.append((("sources", number, "commitment", "tls"), trial))
     problems = []
     for place, act in trials:
         try:

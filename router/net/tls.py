@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     # Whoever connects without a site need not load the models of its settings.
     from router.config import ListenerTls
     from router.config_destinations import DestinationTls
+    from router.config_tls import ClientTls
 
 ClientCertificate = Literal["require", "request", "none"]
 MinimumVersion = Literal["1.2", "1.3"]
@@ -75,6 +76,11 @@ def listener_context(tls: "ListenerTls") -> ssl.SSLContext:
         client=tls.client,
         min_version=tls.min_version,
     )
+
+
+def broker_context(tls: "ClientTls") -> ssl.SSLContext:
+    """A client's context as the settings for `amqps://` say; TlsFailed like `client_context`."""
+    return client_context(ca=tls.ca, cert=tls.cert, key=tls.key, key_password=tls.key_password)
 
 
 def destination_context(tls: "DestinationTls") -> ssl.SSLContext:

@@ -60,7 +60,9 @@ def test_a_certificate_that_is_none(call: Any, site_file: Path):
     tls = "{cert: a.pem, key: a.pem}"
     listeners = f"listeners: [{{name: main, ae_title: ROUTER, tls: {tls}}}]\n"
     site_file.write_text(
-        f"{listeners}destinations: [{{name: pacs, dicom: {{ae_title: P, host: p, tls: {tls}}}}}]\n",
+        f"{listeners}destinations: [{{name: pacs, dicom: {{ae_title: P, host: p, tls: {tls}}}}}]\n"
+        f"sources: [{{name: ct, ae_title: CT, commitment: {{host: ct, tls: {tls}}}}}]\n"
+        f"broker: amqps://mq/router\nbroker_tls: {tls}\n",
         encoding="utf-8",
     )
     said = call("config", "check", "-c", site_file)
@@ -68,6 +70,8 @@ def test_a_certificate_that_is_none(call: Any, site_file: Path):
     assert f"{site_file}:1:" in said.err
     assert "listeners[0].tls: certificate and key in " in said.err
     assert "destinations[0].dicom.tls: certificate and key in " in said.err
+    assert "sources[0].commitment.tls: certificate and key in " in said.err
+    assert "broker_tls: certificate and key in " in said.err
     assert "not PEM" in said.err
 
 
