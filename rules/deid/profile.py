@@ -131,7 +131,7 @@ class Profile(Section):
             raise Mistake(message, at=("options",), suggestion=suggestion)
         if self.detect_text != "off" and not _has_detector():
             message = "finding text needs the extra `ocr`, which is not installed here"
-            suggestion = "pip install 'dicom-router[ocr]'"
+            suggestion = "pip install '.[ocr]' where the router is installed from"
             raise Mistake(message, at=("detect_text",), suggestion=suggestion)
         cleans = Option.CLEAN_PIXEL_DATA in self.options
         if cleans and not self.burns and not self.regions:
