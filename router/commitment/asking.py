@@ -38,6 +38,8 @@ AWAY_MS = 30_000
 """How long a peer that could not be reached is left alone."""
 MARGIN_SECONDS = 30.0
 LISTEN_STEP = 0.1
+LEAST_LISTEN = 1.0
+"""Seconds that a peer has for its reports where we called for nothing else."""
 MOST_REQUESTS = 20
 """Requests of one turn: then others have theirs."""
 
@@ -132,7 +134,7 @@ def _hear(destination: Destination, settings: DestinationCommitment, asking: Ask
     reports = _Reports(asking)
     with call(peer_of(destination), PUSH, TRANSFER_SYNTAXES, serve=reports) as association:
         reports.contexts.update(association.contexts)
-        association.listen(settings.listen)
+        association.listen(max(settings.listen, LEAST_LISTEN))
 
 
 def _heard_out(

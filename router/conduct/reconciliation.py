@@ -3,6 +3,8 @@ say they have made, and fills the gauges of both. A few rows are read each time.
 
 from __future__ import annotations
 
+import random
+
 from router import metrics
 from router.broker import Broker, QueueFull
 from router.config import Site
@@ -32,6 +34,8 @@ def ring_for_reconciliation(ledger: Ledger, broker: Broker, site: Site) -> None:
             is_due = reconciliations.is_due(newest, now, every_ms=int(settings.every * 1000))
             if health.up and not health.held and is_due:
                 due.append(one.name)
+    # A worker takes one at a time: always in the same order, the last would wait for all others.
+    random.shuffle(due)
     for name in due:
         try:
             broker.publish(CommitmentTicket(destination=name, reconcile=True))

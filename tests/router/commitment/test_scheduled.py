@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -234,6 +235,17 @@ def test_who_does_not_tell_is_left_alone_and_the_run_goes_on_later(site: Site) -
     run = turn(site)
     assert run is not None
     assert (run.state, run.failures, run.reason) == ("done", 0, None)
+
+
+def test_each_destination_is_rung_for_first_at_times(site: Site) -> None:
+    first = pacs(site)
+    others = (first, first.model_copy(update={"name": "vna"}))
+    whole = SiteSettings(listeners=(Listener(name="main", ae_title="ROUTER"),), destinations=others)
+    found: list[CommitmentTicket] = []
+    bell: Any = SimpleNamespace(publish=found.append)
+    for _ in range(64):
+        ring_for_reconciliation(site.ledger, bell, whole)
+    assert {one.destination for one in found[::2]} == {"pacs", "vna"}
 
 
 def test_where_nothing_was_sent_nothing_is_asked(site: Site) -> None:
