@@ -28,6 +28,7 @@ from router.dicom.commands import (
 )
 from router.dicom.events import (
     AssociationRequested,
+    Closed,
     CommandReceived,
     DataReceived,
     ReleaseRequested,
@@ -87,6 +88,8 @@ class Talk:
             if isinstance(event, ReleaseRequested):
                 self.connection.association.release_response()
                 return -1  # heard, perhaps, and not answered
+            if isinstance(event, Closed):
+                return -1
             assert isinstance(event, CommandReceived), event
             if not isinstance(event.command, NActionRq):
                 break
@@ -256,6 +259,8 @@ class Archive:
                 asked = read_transaction(data, syntax)
                 self.asked.append(asked)
                 self.habit(Talk(self, connection, event.context_id, syntax, command, asked))
+            case NEventReportRsp():  # to what was said without waiting
+                self.statuses.append(command.status)
             case NEventReportRq():  # we are the modality
                 self.heard_at.append(time.monotonic())
                 self.heard.append((command.event_type_id, read_transaction(data, syntax)))
