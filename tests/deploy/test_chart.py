@@ -236,6 +236,22 @@ def test_whoever_delivers_reaches_all_that_the_site_tells_him_to_call():
     assert set(map(len, reached.values())) == {0}
 
 
+@pytest.mark.parametrize(
+    ("endpoint", "added"),
+    [
+        ("https://s3.example.org:9000", [9000]),
+        ("http://s3.example.org", [80]),
+        ("https://s3.example.org/", []),
+    ],
+)
+def test_everybody_reaches_the_store_wherever_it_listens(endpoint: str, added: list[int]):
+    site = render("minimal", site__s3={"endpoint": endpoint})
+    usual = [5432, 5671, 5672, 443]
+    for role in ("ingress", "rules", "egress", "conductor", "migration"):
+        (_, backends, *_) = site.one("NetworkPolicy", f"-{role}")["spec"]["egress"]
+        assert [one["port"] for one in backends["ports"]] == usual + added
+
+
 def test_workers_that_scale_by_themselves_have_no_fixed_number():
     for values, kind in (("folder-store", "HorizontalPodAutoscaler"), ("full", "ScaledObject")):
         site = rendered(values)
