@@ -16,7 +16,7 @@ from tests.interop.scripted_archive import (
     report_of,
 )
 
-QUICK: dict[str, object] = {"age": "50ms", "wait": "100ms", "listen": "400ms", "within": "60s"}
+QUICK: dict[str, object] = {"age": "50ms", "wait": "100ms", "listen": "2s", "within": "15s"}
 IMPATIENT = {**QUICK, "within": "1s"}
 STATUSES = {
     "refusing_1": (0x0110, 0x0213, 0x0124),
@@ -205,12 +205,12 @@ CASES = {
     "own_both_roles": Case(own_both_roles),
     "own_no_roles": Case(own_no_roles),
     "no_roles": Case(after_the_response, roles=None),
-    "later": Case(on_a_later_one, {**QUICK, "within": "3s"}),
+    "later": Case(on_a_later_one, {**QUICK, "listen": "1s", "within": "3s"}),
     "twice": Case(twice),
     "strangers": Case(strangers),
     "one_by_one": Case(one_by_one),
     "in_part": Case(in_part, IMPATIENT),
-    "never": Case(never, {**IMPATIENT, "attempts": 2}),
+    "never": Case(never, {**IMPATIENT, "listen": "200ms", "attempts": 2}),
     "another_event": Case(another_event),
     "failures": Case(failures_under_success),
     "lacking": Case(lacking),

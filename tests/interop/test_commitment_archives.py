@@ -85,7 +85,7 @@ class Scene:
             self.uids = list(line.acknowledged)
         for name in ("aborting", "hanging_up"):
             wait_until(lambda name=name: self._asked_again(name), f"{name} to be asked anew")  # type: ignore[misc]
-        wait_until(lambda: self.router.count(OPEN) == 0, "everything to end", 60)
+        wait_until(lambda: self.router.count(OPEN) == 0, "everything to end", 90)
 
     def _asked_again(self, name: str) -> bool:
         """Whether it was; its time is up, and so is the pause after a failed association."""
