@@ -62,7 +62,13 @@ def explain(
     for name in objects:
         with ExitStack() as open_until:
             path = Path(name)
-            if path.exists() or _looks_like_a_file(name):
+            if not path.exists() and _looks_like_a_file(name):
+                fail(
+                    Exit.USAGE,
+                    f"there is no file {name}; a received object goes by its SOP Instance UID or "
+                    "object id, which `dicom-router trace` finds by accession number or patient",
+                )
+            if path.exists():
                 known = None
                 table = _table(folder, config, version)
                 facts, data_set = _of_file(path, source)
@@ -103,7 +109,9 @@ def _of_file(path: Path, source: "SourceFacts") -> "tuple[Facts, EncodedDataSet]
     try:
         data_set = read_sample(path)
         return facts_of_file(data_set, source), data_set
-    except (OSError, ValueError, MalformedDataSet) as error:
+    except OSError as error:
+        fail(Exit.USAGE, f"{path}: cannot be read: {error.strerror}")
+    except (ValueError, MalformedDataSet) as error:
         fail(Exit.USAGE, f"{path}: cannot be read: {error}")
 
 

@@ -164,4 +164,7 @@ def test_explain_of_what_is_no_dicom_file(call: Any, rules: Path, tmp_path: Path
         said = call("rules", "explain", other, "--rules", rules)
         assert said.code == 2
         assert said.err.startswith(f"{other}: cannot be read: ")
-    assert call("rules", "explain", tmp_path / "none.dcm", "--rules", rules).code == 2
+    said = call("rules", "explain", "A-1", "--rules", rules)
+    assert said.code == 2
+    assert "there is no file A-1" in said.err
+    assert "dicom-router trace" in said.err
