@@ -12,10 +12,10 @@ from collections.abc import Iterable
 
 from router.store.port import Bytes
 
-HEAD_BYTES = 32 << 10
-"""The whole of a small object, the header of nearly every large one."""
-ROOM = 16 << 20
-"""Bytes kept, which is hundreds of objects: routing follows reception by tenths of a second. Where
+HEAD_BYTES = 16 << 10
+"""The header of nearly every object, and some short ones whole."""
+ROOM = 24 << 20
+"""Bytes kept, of some 1,500 objects: routing follows reception by tenths of a second. Where
 it has fallen behind, what came first stays, since that is read first."""
 LEAST_BYTES = 8 << 10
 """Less of a longer file seldom has all of its header."""
