@@ -82,9 +82,10 @@ INSERT INTO bundle_members (bundle_id, object_id, state, joined_at)
 """
 
 
-def fill(ledger: Ledger, count: int) -> None:
+def fill(ledger: Ledger, count: int, *more: str) -> None:
     """A weekend's deliveries to a group whose members are down, the first half also owed to the
-    second of them by another route, and one destination that is up."""
+    second of them by another route, and one destination that is up; `more`: statements of that
+    kind."""
     numbers = _NUMBERS[ledger.dialect]
     parts = {"numbers": numbers.format(count=count), "id": _ID[ledger.dialect], "count": count}
     some = parts | {"numbers": numbers.format(count=count // 2)}
@@ -92,7 +93,7 @@ def fill(ledger: Ledger, count: int) -> None:
         conn.execute(
             text("SET LOCAL statement_timeout = 0")
         ) if conn.dialect.name != "sqlite" else 0
-        for statement in (_OBJECTS, _DELIVERIES, _EVENTS, _DECISIONS, _BUNDLED, _MEMBERS):
+        for statement in (_OBJECTS, _DELIVERIES, _EVENTS, _DECISIONS, *more):
             conn.execute(text(statement.format(**parts)))
         conn.execute(text(_OWED_THERE.format(**some)))
         destinations.ensure(conn, ["live"])
@@ -175,7 +176,7 @@ def backlogged(
         else:
             server = request.getfixturevalue("postgresql")
             made = Ledger(server.new_database(request.getfixturevalue("postgresql_template")))
-        fill(made, PLAN_ROWS)
+        fill(made, PLAN_ROWS, _BUNDLED, _MEMBERS)
         Story(made).owe("live", count=60)
         backlogs[engine_name] = made
     return backlogs[engine_name]
