@@ -4,6 +4,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.programs import needed
+
 
 @dataclass(frozen=True)
 class Certificates:
@@ -77,4 +79,4 @@ def _signed(folder: Path, request: str, names: str, *, to: str = "", days: int =
 
 
 def _openssl(*words: str | Path) -> None:
-    subprocess.run(["openssl", *map(str, words)], check=True, capture_output=True)
+    subprocess.run([needed("openssl"), *map(str, words)], check=True, capture_output=True)
