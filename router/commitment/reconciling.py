@@ -10,6 +10,7 @@ from router.commitment.comparing import differences, study_differences
 from router.commitment.headers import header_of
 from router.commitment.identifiers import (
     IMAGE_KEYS,
+    KEYWORDS,
     SOP_CLASS_UID,
     STUDY_KEYS,
     STUDY_RELATED_INSTANCES,
@@ -153,6 +154,8 @@ def _images(
     by_series: defaultdict[Series, list[Sent]] = defaultdict(list)
     for one in sent:
         by_series[one.study_instance_uid, one.series_instance_uid].append(one)
+    # What is its own business is not asked for: some peers open every file to answer.
+    wanted = [tag for tag in (SOP_CLASS_UID, *IMAGE_KEYS) if KEYWORDS[tag] not in comparing.ignored]
     headers: dict[int, Values] = {}
     findings: list[Finding] = []
     lacking: list[Sent] = []
@@ -160,7 +163,7 @@ def _images(
         if not all(series):
             findings += map(_unknown, objects)
             continue
-        there = queries.images(series, (SOP_CLASS_UID, *IMAGE_KEYS))
+        there = queries.images(series, wanted)
         for one in objects:
             shown = there.get(one.sop_instance_uid)
             if shown is None:

@@ -38,6 +38,7 @@ class Catalogue:
 
     def __post_init__(self) -> None:
         self.asked: list[tuple[str, str]] = []
+        self.keys: set[str] = set()
         self.associations = 0
 
     def __enter__(self) -> Catalogue:
@@ -83,6 +84,7 @@ class Catalogue:
     ) -> bool:
         level = asked.QueryRetrieveLevel
         self.asked.append((level, str(asked.get("StudyInstanceUID", ""))))
+        self.keys |= {element.keyword for element in asked}
         above = HIERARCHY[: DEPTH[level] - 1]
         status = self.status
         if level in self.refuses:

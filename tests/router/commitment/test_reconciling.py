@@ -154,7 +154,10 @@ def test_what_was_changed_is_found(site: Site, keyword: str, value: object) -> N
     site.archive.entry(changed)[keyword] = value
     assert site.found() == {changed: (Kind.CHANGED, (keyword,))}
     site.ignored = frozenset({keyword})
+    assert keyword in site.archive.keys
+    site.archive.keys.clear()
     assert site.found() == {}
+    assert keyword not in site.archive.keys
 
 
 @pytest.mark.parametrize("keyword", ["PatientID", "AccessionNumber"])
