@@ -5,6 +5,7 @@ flushed before the delivery counts. Its meta is fresh: nothing of what the spool
 network leaves. The bytes pass through our hands, so their checksum is compared on the way.
 """
 
+import errno
 import mmap
 import os
 import threading
@@ -51,7 +52,9 @@ class FolderChannel:
         except PayloadUnusable as unusable:
             return Attempt(outcome=unusable.outcome, retry_soon=unusable.away)
         except OSError as error:
-            return Attempt(outcome=outcomes.of_file_error(error), answered=True)
+            well = os.access(self._root, os.W_OK | os.X_OK)
+            outcome = outcomes.of_file_error(error, folder_is_well=well)
+            return Attempt(outcome=outcome, answered=True)
         return Attempt(outcome=outcomes.delivered("written", "written"), answered=True)
 
     def healthy(self) -> bool:
@@ -87,6 +90,7 @@ class FolderChannel:
 
     def _write(self, path: Path, delivery: LeasedDelivery, payload: Payload) -> None:
         folder = path.parent
+        self._refuse_link_out(folder)
         # The name is the delivery's own: what a crash left behind is overwritten by the retry.
         temporary = folder / f".{delivery.payload_id}-{delivery.id}.part"
         try:
@@ -108,11 +112,20 @@ class FolderChannel:
         with self._lock:
             self._dirty.add(folder)
 
+    def _refuse_link_out(self, folder: Path) -> None:
+        """Others may write to the folder, too: no link that they leave there leads us elsewhere."""
+        real = os.path.realpath(folder)
+        root = os.path.realpath(self._root)
+        if real != root and not real.startswith(root.rstrip(os.sep) + os.sep):
+            raise OSError(errno.ELOOP, "a link leads out of the folder")
+
     def _make(self, folder: Path) -> None:
         missing = [folder]
         while not missing[-1].parent.exists():
             missing.append(missing[-1].parent)
-        os.makedirs(folder, mode=0o750, exist_ok=True)
+        for made in reversed(missing):  # os.makedirs would open all but the last to everybody
+            with suppress(FileExistsError):
+                os.mkdir(made, mode=0o750)
         with self._lock:
             self._dirty.update(made.parent for made in missing)
 

@@ -90,10 +90,15 @@ def of_no_association(reason: str, words: str) -> Outcome:
     return Outcome(result=Result.RETRY_LATER, reason=reason, words=words, charge=Charge.DESTINATION)
 
 
-def of_file_error(error: OSError) -> Outcome:
-    """A file could not be written; mostly that is the folder's fault, seldom the name's."""
+def of_file_error(error: OSError, *, folder_is_well: bool = False) -> Outcome:
+    """A file could not be written; mostly that is the folder's fault, seldom the name's.
+
+    `folder_is_well`: the folder itself can be written to, so what stands in the way is below it,
+    such as a patient's folder that belongs to somebody else: others are not to wait for that."""
     if error.errno in (errno.ENAMETOOLONG, errno.EILSEQ, errno.EFBIG):
         return hold("file_refused", f"the file system refuses the file: {_os_words(error)}")
+    if folder_is_well and error.errno in _IN_THE_WAY:
+        return retry("file_refused", f"its place in the folder is taken: {_os_words(error)}")
     reason = _FOLDER_FAULTS.get(error.errno or 0, "folder_failed")
     return of_no_association(reason, f"the folder cannot be written: {_os_words(error)}")
 
@@ -162,6 +167,7 @@ _STATUSES = (
 )
 UNKNOWN_STATUS = retry("unknown_status", "the peer gave an unknown status", few_attempts=True)
 
+_IN_THE_WAY = (errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.ELOOP)
 _FOLDER_FAULTS = {
     errno.ENOSPC: "folder_full",
     errno.EDQUOT: "folder_full",

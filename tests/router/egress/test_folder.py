@@ -71,6 +71,46 @@ def test_a_patient_id_cannot_lead_out_of_the_folder(house, destination, out, tmp
     assert all(out in path.parents for path in files(out))
 
 
+def test_nobody_else_may_list_patients(house, destination, out):
+    umask = os.umask(0o022)
+    try:
+        house.owe("out", small())
+        house.drain(destination)
+    finally:
+        os.umask(umask)
+    modes = {path: path.stat().st_mode & 0o777 for path in [out, *out.rglob("*")]}
+    assert {mode & 0o007 for mode in modes.values()} == {0}
+    assert modes[out / "P1"] == 0o750
+
+
+def test_a_link_in_the_folder_leads_nowhere_else(house, destination, out, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    out.mkdir()
+    (out / "P1").symlink_to(elsewhere)
+    (uid,) = house.owe("out", small())
+    house.drain(destination)
+    assert list(elsewhere.rglob("*")) == []
+    assert house.rows()[uid] == Row("waiting", 1, "file_refused")
+
+
+def test_the_folder_itself_may_be_a_link(house, destination, out, tmp_path):
+    (tmp_path / "disk").mkdir()
+    out.symlink_to(tmp_path / "disk")
+    house.owe("out", small())
+    assert house.drain(destination).delivered == 1
+
+
+def test_what_stands_in_one_patients_way_is_nobody_elses(house, destination, out):
+    """A file in place of a patient's folder: others are delivered, and the folder is not down."""
+    out.mkdir()
+    (out / "P1").write_bytes(b"")
+    blocked, *free = house.owe("out", small(), *(small(PatientID="P2") for _ in range(5)))
+    assert house.drain(destination).delivered == 5
+    assert house.rows()[blocked] == Row("waiting", 1, "file_refused")
+    assert {house.rows()[uid].state for uid in free} == {"delivered"}
+
+
 def test_damaged_bytes_are_held_and_never_become_a_file(house, destination, out):
     data_set = small()
     (uid,) = house.owe("out", data_set)
