@@ -142,7 +142,7 @@ def test_one_never_answers_and_the_report_says_so_in_time(tmp_path: Path) -> Non
         began = time.monotonic()
         on.modality.ask(on.router.port, [uid, "2.25.404"])
         report = on.told()
-        assert WITHIN - 1 < time.monotonic() - began < WITHIN + 6
+        assert WITHIN - 1 < time.monotonic() - began < WITHIN + 10
         assert on.committed() == 1
     assert report.event_type == 2
     assert report.failures == {uid: PROCESSING_FAILURE, "2.25.404": NO_SUCH_INSTANCE}
