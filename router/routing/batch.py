@@ -346,7 +346,7 @@ class Routing:
         try:
             payload_id = self._payload(stored, header, dispatch, made, scene)
         except Dropped as error:
-            made.dropped.append(f"{dispatch.route}: discarded: {error}")
+            made.dropped.append(f"{dispatch.route}: {error}")
             return
         except (EditFailed, MalformedDataSet) as error:
             log.warning("edit failed", object_id=stored.id, route=dispatch.route)

@@ -90,7 +90,7 @@ def _judge(draft: Draft, profile: Profile) -> None:
     for danger, why in dangers_of(draft, profile):
         answer = profile.answer(danger)
         if answer == "discard":
-            raise Dropped(f"{danger}: {why}")
+            raise Dropped(f"discarded: {danger}: {why}")
         if answer == "hold":
             held = held or f"{danger}: {why}"
     if held:

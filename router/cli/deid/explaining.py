@@ -55,8 +55,8 @@ def told_of(file: Path, profile: "Profile") -> "tuple[EncodedDataSet, Edited, li
         data_set = read_sample(file)
         told, edited = tell(data_set, profile, _opener())
     except EditFailed as error:
-        end = "discarded" if isinstance(error, Dropped) else "held"
-        fail(Exit.FAILED, f"{file} would be {end}: {error}")
+        end = "" if isinstance(error, Dropped) else "held: "
+        fail(Exit.FAILED, f"{file} would be {end}{error}")
     except (OSError, ValueError, MalformedDataSet) as error:
         fail(Exit.USAGE, f"{file}: {error}")
     return data_set, edited, told

@@ -168,7 +168,9 @@ def _say(name: str, known: "KnownObject | None", told: "Explanation", *, everyth
             edits += f", de-identified by {dispatch.deidentify}"
         places = ", ".join(dispatch.destinations) or "nobody"
         if dispatch.route in held:
-            typer.echo(f"  held   {dispatch.route}, for {places}: {shown(held[dispatch.route])}")
+            reason = held[dispatch.route]
+            word = "      " if reason.startswith("discarded") else "held  "
+            typer.echo(f"  {word} {dispatch.route}, for {places}: {shown(reason)}")
         else:
             when = f", between {dispatch.between}" if dispatch.between else ""
             typer.echo(f"  to {places}{edits}, {dispatch.priority}{when}: {dispatch.route}")

@@ -18,7 +18,7 @@ from pydicom.uid import (
     XRayAngiographicImageStorage,
 )
 
-from rules.deid.engine import Refused
+from rules.deid.engine import Dropped, Refused
 from rules.draft import EditFailed
 from rules.edits import apply_edits
 from rules.encoded import EncodedDataSet, MalformedDataSet, Slice
@@ -221,3 +221,16 @@ def test_an_attribute_that_is_there_twice_holds_the_object() -> None:
     dispatch = rules_of_texts({"a.yaml": text}, keys=KEYS).routes[0].dispatch
     with pytest.raises(EditFailed, match="Modality is there twice"):
         apply_edits((), EncodedDataSet.read(again, EXPLICIT), record=None, profile=dispatch.profile)
+
+
+def test_discard_counts_before_hold_and_says_so() -> None:
+    both = an_object(
+        SOPClassUID=UltrasoundImageStorage, PixelData=b"00", RecognizableVisualFeatures="YES"
+    )
+    both["PixelData"].VR = "OW"
+    profile = "{key: research, dangers: {recognizable features: discard}}"
+    with pytest.raises(Dropped, match=r"^discarded: recognizable features: Recog"):
+        edited(both, profile)
+    del both.RecognizableVisualFeatures
+    with pytest.raises(Refused, match=r"^burned-in text"):
+        edited(both, profile)
