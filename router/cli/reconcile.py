@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -54,9 +54,7 @@ def reconcile(
     site = open_site(config)
     chosen = list(_chosen(site, destination or []))
     if last:
-        runs = last_runs(site, [one.name for one in chosen])
-        say_last(runs, as_json=as_json)
-        raise typer.Exit(Exit.FAILED if has_findings(runs) else Exit.OK)
+        _tell_last(site, chosen, as_json=as_json)
     since_ms = 0 if study else round((time.time() - since) * 1000)
     found = _compared(site, chosen, since_ms, study, resend=resend)
     if as_json:
@@ -65,6 +63,12 @@ def reconcile(
         _say(found)
     if any(one.missing or one.changed for one in found):
         raise typer.Exit(Exit.FAILED)
+
+
+def _tell_last(site: "Site", chosen: "list[Destination]", *, as_json: bool) -> NoReturn:
+    runs = last_runs(site, [one.name for one in chosen])
+    say_last(runs, as_json=as_json)
+    raise typer.Exit(Exit.FAILED if has_findings(runs) else Exit.OK)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -33,15 +33,7 @@ def test_a_run_goes_on_after_a_kill_and_mends_what_it_finds(tmp_path: Path) -> N
         routes=[{"name": "all", "send_to": ["orthanc"]}],
         performed_steps={"within": "10ms"},
     ) as router:
-        uids = []
-        with OneByOne(router.port) as line:
-            for number in range(2 * STUDIES):
-                uids.append(new_uid())
-                place = {"StudyInstanceUID": f"1.2.826.0.1.{number // 2}"}
-                assert (
-                    line.send(made(uids[-1], SeriesInstanceUID="1.2.826.0.2", **place), uids[-1])
-                    == 0
-                )
+        uids = send(router.port)
         delivered = "SELECT count(*) FROM deliveries WHERE state = 'delivered'"
         wait_until(lambda: router.count(delivered) == len(uids), "Orthanc to have all")
         orthanc.delete(uids[-1])
@@ -68,6 +60,16 @@ def test_a_run_goes_on_after_a_kill_and_mends_what_it_finds(tmp_path: Path) -> N
         (study,) = json.loads(run(router, "studies", "1.2.826.0.1.0", "--json").stdout)
         assert (study["received"], study["made"], study["lacking"]) == (2, 3, 1)
     orthanc.stop()
+
+
+def send(port: int) -> list[str]:
+    """Two slices of each study; their SOP instance UIDs."""
+    uids = [new_uid() for _ in range(2 * STUDIES)]
+    with OneByOne(port) as line:
+        for number, uid in enumerate(uids):
+            place = {"StudyInstanceUID": f"1.2.826.0.1.{number // 2}"}
+            assert line.send(made(uid, SeriesInstanceUID="1.2.826.0.2", **place), uid) == 0
+    return uids
 
 
 def tell(router: RouterUnderTest, study: str, uids: list[str]) -> None:
