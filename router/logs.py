@@ -133,7 +133,16 @@ def _last_processors(style: str, stream: TextIO) -> list[Processor]:
     def below(to: TextIO, exc_info: ExcInfo) -> None:
         to.write("\n" + _traceback(exc_info))
 
-    return [structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=below)]
+    console = structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=below)
+    return [_printable, console]
+
+
+def _printable(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Nothing that a terminal would obey: a stranger's AE title may be an escape sequence."""
+    for key, value in event.items():
+        if isinstance(value, str) and not value.isprintable():
+            event[key] = "".join(c if c.isprintable() else repr(c)[1:-1] for c in value)
+    return event
 
 
 def _traceback(exc_info: ExcInfo) -> str:

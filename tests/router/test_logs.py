@@ -130,6 +130,20 @@ def test_what_is_no_uid_is_not_logged_as_one():
     assert (event["sop_instance_uid"], event["study_uid"]) == ("(not a UID)", "1.2.3")
 
 
+def test_a_terminal_is_told_nothing_that_it_would_obey():
+    stream = io.StringIO()
+    logs.configure(level="info", style="console", to=stream)
+    logs.get_logger("ingress").warning(
+        "rejected", calling_ae_title="\x1b[31mCT\u202e\n", ours="CT 1"
+    )
+    logging.getLogger("library").warning("of \x1b[31m%s", "\r")
+    said = stream.getvalue()
+    assert said.count("\n") == 2
+    assert all(line.isprintable() for line in said.splitlines())
+    assert r"\x1b[31mCT" in said
+    assert "ours='CT 1'" in said
+
+
 def test_a_process_says_nothing_past_its_log():
     """Warnings of libraries and errors that nobody caught, in a process of its own."""
     program = """
