@@ -93,7 +93,8 @@ def test_a_bucket_that_fails_for_a_while(tmp_path: Path, s3_proxy: Proxy) -> Non
     site = Surroundings(tmp_path, s3_proxy)
     with site.running() as router:
         with Modality(router.port, threads=1) as modality:
-            pause(0.3)
+            acknowledged = modality.acknowledged.data_sets
+            wait_until(lambda: len(acknowledged) > 20, "some load")
             for trouble in ("status", "away"):
                 setattr(s3_proxy, trouble, 503)
                 pause(0.4)
@@ -128,7 +129,8 @@ def test_a_shared_folder_and_a_promise_that_it_has_the_object(
     )
     with site.running() as router:
         with Modality(router.port, threads=1) as modality:
-            pause(0.3)
+            acknowledged = modality.acknowledged.data_sets
+            wait_until(lambda: len(acknowledged) > 20, "some load")
         sent = modality.acknowledged.data_sets
         assert objects_in(DirectoryStore(shared)) >= len(sent)
         router.wait_until_settled(sent, 60)
