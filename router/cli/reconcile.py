@@ -53,6 +53,8 @@ def reconcile(
     """
     site = open_site(config)
     chosen = list(_chosen(site, destination or []))
+    if not chosen:
+        typer.echo("nothing to ask: the site has no DICOM destination", err=True)
     if last:
         _tell_last(site, chosen, as_json=as_json)
     since_ms = 0 if study else round((time.time() - since) * 1000)

@@ -59,3 +59,12 @@ def test_what_the_schedule_found_is_shown(call: Any, site_file: Path, busy: Ledg
     assert told["done"]["missing"] == 1
     assert told["newest"]["state"] == "running"
     assert told["findings"][0]["sop_instance_uid"] == "1.2.3.4.1"
+
+
+def test_where_nobody_can_be_asked_it_says_so(call: Any, site_file: Path, busy: Ledger):
+    text = site_file.read_text(encoding="utf-8")
+    folders = "destinations: [{name: quiet, folder: {path: quiet}}]\n"
+    site_file.write_text(text.partition("destinations:")[0] + folders, encoding="utf-8")
+    said = call("reconcile", "-c", site_file)
+    assert said.code == 0
+    assert "no DICOM destination" in said.err
