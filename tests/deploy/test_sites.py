@@ -26,12 +26,14 @@ def mounted(folder: Path, data: dict[str, str]) -> None:
 
 def loaded(site: Rendered, tmp_path: Path) -> Site:
     """The site of a pod, whose file system is `tmp_path`."""
-    etc = tmp_path / "etc/dicom-router"
+    etc = loaded_from(tmp_path)
     for name in ("site", "rules"):
         mounted(etc / name, site.one("ConfigMap", f"-{name}")["data"] or {})
     (etc / "urls").mkdir()
     (etc / "urls/ledger").write_text("postgresql+psycopg://router:x@db/router\n")
     (etc / "urls/broker").write_text("amqps://router:x@mq/router\n")
+    (etc / "secrets/router-tls").mkdir(parents=True)
+    (etc / "secrets/router-tls/ca.pem").touch()
     path = etc / "site/site.yaml"
     text = path.read_text(encoding="utf-8").replace("/etc/dicom-router", str(etc))
     path.write_text(text, encoding="utf-8")
@@ -56,6 +58,21 @@ def test_the_rendered_site_and_its_rules_are_sound(values: str | None, tmp_path:
             assert ports.get("http", site.metrics.port) == site.metrics.port
             assert {n for n in ports if n != "http"} in ({}.keys(), names_of(site))
     assert str(site.spool_path).startswith("/var/lib/dicom-router/")
+
+
+def test_files_that_the_site_names_come_from_secrets(tmp_path: Path):
+    rendered = render("full")
+    ca = loaded(rendered, tmp_path).broker_tls.ca
+    assert ca is not None
+    assert ca == loaded_from(tmp_path) / "secrets/router-tls/ca.pem"
+    for pod in rendered.pods().values():
+        for container in (*pod["spec"]["containers"], *pod["spec"].get("initContainers", ())):
+            mounts = {mount["mountPath"] for mount in container["volumeMounts"]}
+            assert "/etc/dicom-router/secrets/router-tls" in mounts
+
+
+def loaded_from(tmp_path: Path) -> Path:
+    return tmp_path / "etc/dicom-router"
 
 
 def names_of(site: Site) -> set[str]:
