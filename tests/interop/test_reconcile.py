@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,10 +23,18 @@ STUDIES = 4
 LAST = "(SELECT max(id) FROM reconciliations WHERE studies > 0)"
 
 
-def test_a_run_goes_on_after_a_kill_and_mends_what_it_finds(tmp_path: Path) -> None:
+@pytest.fixture
+def orthanc(tmp_path: Path) -> Iterator[CommittingOrthanc]:
     (tmp_path / "orthanc").mkdir()
     CommittingOrthanc.router_port = free_port()
-    orthanc = CommittingOrthanc(tmp_path / "orthanc")
+    made = CommittingOrthanc(tmp_path / "orthanc")
+    yield made
+    made.stop()
+
+
+def test_a_run_goes_on_after_a_kill_and_mends_what_it_finds(
+    tmp_path: Path, orthanc: CommittingOrthanc
+) -> None:
     schedule = {"every": "1s", "after": 0, "pace": 80, "resend": True}
     with RouterUnderTest(
         tmp_path / "router",
@@ -59,7 +68,6 @@ def test_a_run_goes_on_after_a_kill_and_mends_what_it_finds(tmp_path: Path) -> N
         wait_until(lambda: router.count(lacking) == 1, "what did not come in to be missed", 60)
         (study,) = json.loads(run(router, "studies", "1.2.826.0.1.0", "--json").stdout)
         assert (study["received"], study["made"], study["lacking"]) == (2, 3, 1)
-    orthanc.stop()
 
 
 def send(port: int) -> list[str]:
