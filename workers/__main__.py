@@ -192,7 +192,9 @@ def _run(
     _greet(process)
     while signals.wait() is signal.SIGHUP:
         process.reload()
-    typer.echo("stopping: open associations and deliveries in hand are finished first", err=True)
+    signals.no_longer(signal.SIGINT)
+    said = "stopping: open associations and deliveries in hand are finished first"
+    typer.echo(f"{said} (Ctrl-C: end at once; what was acknowledged is kept)", err=True)
     if not process.stop():
         # Python would wait for those threads, and they for the peer's time-out.
         sys.stdout.flush()

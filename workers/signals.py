@@ -32,6 +32,11 @@ class Signals:
             if number in self._numbers:
                 return number
 
+    def no_longer(self, number: signal.Signals) -> None:
+        """From now on this signal ends the process at once, as the system has it."""
+        self._numbers -= {number}
+        signal.signal(number, signal.SIG_DFL)
+
 
 def _passed_on(_number: int, _frame: FrameType | None) -> None:
     """The number is in the socket already."""

@@ -43,3 +43,30 @@ def test_each_signal_is_heard_beside_busy_threads():
             assert process.wait(20) == 0
         finally:
             process.kill()
+
+
+IMPATIENT = """
+import signal, time
+from workers.signals import Signals
+
+signals = Signals([signal.SIGINT])
+print("ready", flush=True)
+signals.wait()
+signals.no_longer(signal.SIGINT)
+print("stopping", flush=True)
+time.sleep(60)
+"""
+
+
+def test_the_second_interrupt_ends_the_process_at_once():
+    with subprocess.Popen(
+        [sys.executable, "-c", IMPATIENT], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        try:
+            for word in ("ready", "stopping"):
+                assert process.stdout.readline() == f"{word}\n"
+                process.send_signal(signal.SIGINT)
+            assert process.wait(20) == -signal.SIGINT
+        finally:
+            process.kill()
