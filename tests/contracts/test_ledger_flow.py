@@ -109,12 +109,12 @@ def test_who_retries_sends_now_whatever_the_window(ledger: Ledger, story, owe):
 
 def test_a_destinations_time_is_handed_out_piece_by_piece(ledger: Ledger):
     with ledger.write() as conn:
-        assert destinations.reserve(conn, "pacs", 400) == 0
-        assert 300 <= destinations.reserve(conn, "pacs", 500) <= 400
-        assert 800 <= destinations.reserve(conn, "pacs", 100) <= 900
-        destinations.refund(conn, "pacs", 600)
-        assert 300 <= destinations.reserve(conn, "pacs", 100) <= 400
-        assert destinations.reserve(conn, "research", 100) == 0
+        assert destinations.reserve(conn, "pacs", 400_000) == 0
+        assert 300_000 <= destinations.reserve(conn, "pacs", 500_000) <= 400_000
+        assert 800_000 <= destinations.reserve(conn, "pacs", 100_000) <= 900_000
+        destinations.refund(conn, "pacs", 600_000)
+        assert 300_000 <= destinations.reserve(conn, "pacs", 100_000) <= 400_000
+        assert destinations.reserve(conn, "research", 100_000) == 0
 
 
 def down(ledger: Ledger, name: str, seconds: int) -> None:

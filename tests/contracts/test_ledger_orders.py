@@ -126,7 +126,9 @@ def test_who_has_the_modality_on_the_line_takes_what_waits_for_its_next_attempt(
         assert orders.of_caller(conn, "CT01", None) == {}
         assert orders.of_caller(conn, "CT02", "ct01") == {}
         assert orders.claim(conn, order.id, lease_ms=60_000) is None
-        claimed, _ = orders.claim_here(conn, order.id, lease_ms=60_000)
+        here = orders.claim_here(conn, order.id, lease_ms=60_000)
+        assert here is not None
+        claimed, _ = here
         assert claimed.state == "reporting"
         assert orders.claim_here(conn, order.id, lease_ms=60_000) is None
         orders.end(conn, order.id, "reported")

@@ -125,9 +125,11 @@ def test_a_study_is_a_line_with_how_far_each_destination_has_it(story):
     leased = [one for one in story.lease("pacs", limit=4) if one.object_id in ids]
     story.end(leased, to_commit=ToCommit(by_query=False, age_ms=0))
     with story.ledger.write() as conn:
-        _, asked = commitments.open_request(
+        opened = commitments.open_request(
             conn, "pacs", transaction_uid="2.25.1", size=3, age_ms=0, grace_ms=60_000
         )
+        assert opened is not None
+        _, asked = opened
         proofs.commit(conn, asked[:1])
         proofs.hold(conn, asked[1:2], reason="sop_class_refused")
     perform(story, study="1.2")
@@ -266,6 +268,7 @@ def change(story, made, state="completed", uid="2.25.1", study=None, within_ms=0
     ]
     with story.ledger.write() as conn:
         step = performed.by_uid(conn, uid)
+        assert step is not None
         performed.change(conn, step, state=state, study=study, made=instances, within_ms=within_ms)
 
 
