@@ -108,6 +108,7 @@ def lacks_one_at_first(talk: Talk) -> int:
     return own_after(talk)
 
 
+@pytest.mark.parametrize("deployment", ["one process"], indirect=True)
 def test_both_commit_and_the_modality_hears_of_what_it_sent(tmp_path: Path) -> None:
     with journey(tmp_path, own_after, own_after, {"policy": "all"}) as on:
         uids = on.send(3)
@@ -129,6 +130,8 @@ def test_what_each_lacks_is_sent_again_committed_and_then_reported(tmp_path: Pat
         report = on.told()
         assert on.committed() == 4
     assert (report.event_type, set(report.references)) == (1, set(uids))
+    assert set(on.pacs.stored) == set(uids)
+    assert not set(on.research.stored) & set(uids)
     for archive in (on.pacs, on.research):
         again = next(iter(archive.asked[0].references))
         assert sorted(archive.stored) == sorted([*set(archive.stored), again])
