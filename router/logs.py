@@ -54,6 +54,20 @@ TALKATIVE = ("alembic", "celery", "kombu")
 _UID = re.compile(r"[0-9.]{1,64}")
 
 
+class StandardError:
+    """Whatever `sys.stderr` is when something is written: a command run by a test has its own, and
+    closes it."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+    def isatty(self) -> bool:
+        return sys.stderr.isatty()
+
+
 def get_logger(area: str) -> FilteringBoundLogger:
     """A logger whose events carry `area`. Before `configure`, it shows warnings and errors."""
     if not structlog.is_configured():
@@ -63,7 +77,7 @@ def get_logger(area: str) -> FilteringBoundLogger:
 
 def configure(*, level: Level, style: Literal["console", "json"], to: TextIO | None = None) -> None:
     """Set how this process logs; libraries that use `logging` go the same way."""
-    stream = to if to is not None else sys.stderr
+    stream = to if to is not None else cast(TextIO, StandardError())
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         without_patient_data,

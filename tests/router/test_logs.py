@@ -144,6 +144,19 @@ def test_a_terminal_is_told_nothing_that_it_would_obey():
     assert "ours='CT 1'" in said
 
 
+def test_standard_error_may_be_replaced(monkeypatch: pytest.MonkeyPatch):
+    with io.StringIO() as first, monkeypatch.context() as patched:
+        patched.setattr(sys, "stderr", first)
+        logs.configure(level="info", style="json")
+        logs.get_logger("egress").info("one")
+        assert [event["event"] for event in lines(first)] == ["one"]
+    second = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", second)
+    logs.get_logger("egress").info("two")
+    logging.getLogger("library").info("three")
+    assert [event["event"] for event in lines(second)] == ["two", "three"]
+
+
 def test_a_process_says_nothing_past_its_log():
     """Warnings of libraries and errors that nobody caught, in a process of its own."""
     program = """
