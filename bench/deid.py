@@ -33,7 +33,7 @@ from router.transcoding.transcoder import Transcoder
 from rules.deid.profile import Danger, Profile
 from rules.deid.scan import findings
 from rules.edits import Edited, apply_edits
-from rules.encoded import EncodedDataSet, Slice
+from rules.encoded.data_set import EncodedDataSet, Slice
 from rules.resources import Resources
 from rules.tables import Tables
 

@@ -28,7 +28,7 @@ from pydicom.dataset import Dataset
 
 from bench import corpus, report
 from rules.edits import Edited, apply_edits
-from rules.encoded import EncodedDataSet, Slice
+from rules.encoded.data_set import EncodedDataSet, Slice
 from rules.facts import Facts, FileFacts, SourceFacts
 from rules.loading import rules_of_texts
 from rules.routes import RouteTable, match

@@ -23,7 +23,7 @@ from router.transcoding.parts import blocks_of
 from router.transcoding.plan import Blackening, Plan
 from router.transcoding.transcoder import Transcoder
 from rules.edits import Edited
-from rules.encoded import EncodedDataSet, Slice
+from rules.encoded.data_set import EncodedDataSet, Slice
 
 EXPLICIT = "1.2.840.10008.1.2.1"
 SYNTAXES = {

@@ -1,7 +1,7 @@
 """The site: one YAML file as frozen models. It is passed in, never imported as a value.
 
 `load_site` refuses a file whole, with every mistake's file, line, key and a suggestion
-(`rules.documents.DocumentError`). Durations are seconds and sizes bytes once loaded.
+(`rules.documents.reading.DocumentError`). Durations are seconds and sizes bytes once loaded.
 """
 
 import os
@@ -57,8 +57,8 @@ from router.config_values import (
     TlsVersion,
 )
 from router.config_vault import Vault, shared_secrets
-from rules.documents import DocumentError, Mistake, load_document, suggest
-from rules.problems import one_of_each
+from rules.documents.problems import one_of_each
+from rules.documents.reading import DocumentError, Mistake, load_document, suggest
 
 __all__ = [
     "Codecs",

@@ -25,7 +25,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 from pydantic_core.core_schema import no_info_before_validator_function
 
-from rules.documents import Mistake
+from rules.documents.reading import Mistake
 
 
 class Settings(BaseModel):

@@ -13,9 +13,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from rules.documents.problems import Mistake
 from rules.durations import in_words
 from rules.facts import Facts
-from rules.problems import Mistake
 from rules.send_to import MISSING_HOLDS, Balance, Failover, FromTable, Target
 from rules.tables import Tables
 from rules.tags import AttributePath, parse_path

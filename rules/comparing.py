@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from rules.documents import DocumentError, parse_document
+from rules.documents.reading import DocumentError, parse_document
 from rules.verdict import Dispatch, Verdict
 
 RouteChange: TypeAlias = Literal["added", "removed", "changed", "moved"]

@@ -10,13 +10,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from rules.conditions_schema import Condition, When
-from rules.matching import Asked, Holds, matcher
-from rules.names import GROUP, Fact, parse_fact
-from rules.problems import Mistake, Step
+from rules.documents.problems import Mistake, Step
+from rules.matching.closures import Asked, Holds, matcher
+from rules.matching.names import GROUP, Fact, parse_fact
+from rules.matching.schema import Condition, When
+from rules.matching.view import Slots, View
 from rules.tables import Tables
 from rules.verdict import Failure
-from rules.view import Slots, View
 
 __all__ = ["Check", "Compiler", "Holds", "all_hold", "first_failure", "found", "shown"]
 

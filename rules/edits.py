@@ -18,14 +18,10 @@ from rules.deid.overlays import may_have_overlay_in_unused_bits
 from rules.deid.profile import Profile
 from rules.deid.regions import boxes_of
 from rules.deid.surplus import surplus_of
-from rules.draft import Draft, EditFailed, NeedsUnicode
-from rules.editing_keyed import hash_values, renumber, shift_dates
-from rules.editing_structure import add_item, keep_only, remove
-from rules.editing_text import affix, change_text, copy_text, look_up, rendered, set_text
-from rules.edits_keyed import Hash, NewUid, ShiftDates
-from rules.edits_lookup import Lookup, Map
-from rules.edits_pixels import Burn, Burning, ClearUnusedBits, TransferSyntax
-from rules.edits_schema import (
+from rules.editing.keyed import hash_values, renumber, shift_dates
+from rules.editing.recoding import to_unicode
+from rules.editing.recording import Recording, record_originals
+from rules.editing.schema import (
     Copy,
     Edit,
     Lower,
@@ -38,12 +34,16 @@ from rules.edits_schema import (
     Suffix,
     Upper,
 )
-from rules.edits_structure import AddItem, Charset, KeepOnly, Remove
-from rules.encoded import EncodedDataSet, Piece
-from rules.encoded_forms import DEFLATED
-from rules.pictures import pixel_element
-from rules.recoding import to_unicode
-from rules.recording import Recording, record_originals
+from rules.editing.schema_keyed import Hash, NewUid, ShiftDates
+from rules.editing.schema_lookup import Lookup, Map
+from rules.editing.schema_pixels import Burn, Burning, ClearUnusedBits, TransferSyntax
+from rules.editing.schema_structure import AddItem, Charset, KeepOnly, Remove
+from rules.editing.structure import add_item, keep_only, remove
+from rules.editing.text import affix, change_text, copy_text, look_up, rendered, set_text
+from rules.encoded.data_set import EncodedDataSet, Piece
+from rules.encoded.draft import Draft, EditFailed, NeedsUnicode
+from rules.encoded.forms import DEFLATED
+from rules.encoded.pictures import pixel_element
 from rules.tags import Tag
 
 __all__ = ["EditFailed", "Edited", "PixelEdit", "Recording", "apply_edits"]

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from rules.choosing import NOBODY_DOWN, Down
 from rules.conditions import Check
 from rules.edits import EditFailed, apply_edits
-from rules.encoded import EncodedDataSet, MalformedDataSet
+from rules.encoded.data_set import EncodedDataSet, MalformedDataSet
 from rules.facts import Facts
-from rules.names import GROUP
+from rules.matching.names import GROUP
+from rules.matching.view import View
 from rules.routes import RouteTable, match
 from rules.uids import name_of
 from rules.verdict import Failure, Verdict
-from rules.view import View
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,9 +7,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from rules.documents import Section
+from rules.documents.problems import Mistake
+from rules.documents.reading import Section
 from rules.durations import Duration, in_words
-from rules.problems import Mistake
 from rules.windows import Window, Windows, window, windows
 
 Text = Annotated[str, Field(min_length=1)]

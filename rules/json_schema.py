@@ -12,8 +12,8 @@ from typing import Any, TypeAlias
 
 from pydantic import BaseModel
 
-from rules.names import NAMED
-from rules.scenario_schema import ScenarioFile
+from rules.matching.names import NAMED
+from rules.scenarios.schema import ScenarioFile
 from rules.schema import RuleFile
 from rules.words import (
     CONDITION_WORDS,

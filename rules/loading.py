@@ -16,20 +16,20 @@ from pydantic import ValidationError
 from rules.conditions import Compiler
 from rules.deid.naming import Profiles, sound_profiles
 from rules.deid.profile import Profile
-from rules.documents import Document, DocumentError, Problem, parse_document
-from rules.documents import load_document as load
-from rules.edits_schema import edits_key
+from rules.documents.problems import Mistake, one_of_each
+from rules.documents.reading import Document, DocumentError, Problem, parse_document
+from rules.documents.reading import load_document as load
+from rules.editing.schema import edits_key
 from rules.flow_schema import windows_of
-from rules.grouping import without_group_facts
-from rules.matching import Holds
-from rules.problems import Mistake, one_of_each
+from rules.matching.closures import Holds
+from rules.matching.grouping import without_group_facts
+from rules.matching.view import Slots
 from rules.resources import Resources
 from rules.routes import CompiledRoute, RouteTable
 from rules.schema import Route, RuleFile
 from rules.tables import Tables
 from rules.targets import CompiledTargets, compile_targets
 from rules.verdict import Dispatch
-from rules.view import Slots
 
 TEST_ENDINGS = (".test.yaml", ".test.yml")
 ENDINGS = (".yaml", ".yml")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from pydantic import ValidationInfo
 
-from rules.problems import Mistake, suggest
+from rules.documents.problems import Mistake, suggest
 from rules.tables import Tables
 
 

@@ -13,11 +13,11 @@ from pathlib import Path
 
 from rules.choosing import NOBODY_DOWN, Choice, Choose, Down
 from rules.conditions import Check, Holds, first_failure
-from rules.documents import Document
+from rules.documents.reading import Document
 from rules.facts import Facts
+from rules.matching.view import Slots, View
 from rules.schema import Route
 from rules.verdict import Dispatch, Failure, Step, Verdict
-from rules.view import Slots, View
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

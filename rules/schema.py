@@ -10,11 +10,11 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
-from rules.conditions_schema import When
 from rules.deid.profile import Profile
-from rules.documents import Section
-from rules.edits_schema import Edit
+from rules.documents.reading import Section
+from rules.editing.schema import Edit
 from rules.flow_schema import Betweens, WaitFor
+from rules.matching.schema import When
 from rules.send_to import Targets, named
 
 Priority: TypeAlias = Literal["stat", "high", "routine", "low"]

@@ -20,9 +20,9 @@ from pydantic import (
     model_validator,
 )
 
-from rules.documents import Section
+from rules.documents.problems import Mistake, suggest
+from rules.documents.reading import Section
 from rules.durations import Duration
-from rules.problems import Mistake, suggest
 from rules.tags import AttributePath, parse_path
 
 MISSING_HOLDS = "hold"

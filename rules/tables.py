@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rules.documents import read_text
-from rules.problems import DocumentError, Mistake, Problem, suggest
+from rules.documents.problems import DocumentError, Mistake, Problem, suggest
+from rules.documents.reading import read_text
 
 LARGEST = 64 << 20
 """Bytes of one file: a million patients."""

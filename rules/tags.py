@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
-from rules.problems import Mistake, suggest
+from rules.documents.problems import Mistake, suggest
 
 NUMBER = re.compile(r"\(?([0-9A-Fa-f]{4}),\s*([0-9A-Fa-f]{4})\)?")
 PRIVATE = re.compile(r"\(?([0-9A-Fa-f]{4}),\s*\[([^\[\]\\]{1,64})\],\s*([0-9A-Fa-f]{2})\)?")

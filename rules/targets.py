@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from rules.choosing import Choose, compile_target, destinations_in
-from rules.problems import Mistake, Step, suggest
+from rules.documents.problems import Mistake, Step, suggest
 from rules.schema import Route
 from rules.send_to import FromTable, named
 from rules.tables import Tables

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from rules.choosing import Choice
 from rules.deid.profile import Profile
-from rules.edits_schema import Edit
+from rules.editing.schema import Edit
 from rules.flow_schema import WaitFor
 from rules.schema import Priority
 

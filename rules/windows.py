@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from rules.problems import Mistake, suggest
+from rules.documents.problems import Mistake, suggest
 
 WHOLE_DAYS: Final = (
     "monday",

@@ -14,8 +14,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from rules.draft import EditFailed
-from rules.encoded import MalformedDataSet
+from rules.encoded.data_set import MalformedDataSet
+from rules.encoded.draft import EditFailed
 from tests.rules.conftest import SAMPLES
 from tests.rules.deid.test_corpora import run
 from tests.rules.deid.test_phantom import FEARLESS

@@ -211,7 +211,7 @@ def _build(
 ) -> Process:
     from router.ledger import LedgerError
     from router.net.errors import TlsFailed
-    from rules.documents import DocumentError
+    from rules.documents.reading import DocumentError
     from workers.process import Process
 
     try:

@@ -12,7 +12,7 @@ from router.cli.render import say_json
 
 if TYPE_CHECKING:
     from router.config import Site
-    from rules.documents import Problem
+    from rules.documents.reading import Problem
 
 app = typer.Typer(
     add_completion=False,
@@ -28,7 +28,7 @@ def check(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     Exits with 0 if the site can run, 2 if it cannot.
     """
     from router.config import load_site, warnings
-    from rules.documents import DocumentError
+    from rules.documents.reading import DocumentError
 
     path = site_path(config)
     site: Site | None = None
@@ -85,7 +85,7 @@ def check_tls(path: Path, site: "Site") -> None:
     """Try every certificate and key, as the start would. DocumentError with all that do not fit."""
     from router.net.errors import TlsFailed
     from router.net.tls import broker_context, destination_context, listener_context
-    from rules.documents import DocumentError, load_document
+    from rules.documents.reading import DocumentError, load_document
 
     trials: list[tuple[tuple[str | int, ...], Callable[[], object]]] = []
     if site.broker.startswith("amqps:"):

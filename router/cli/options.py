@@ -79,7 +79,7 @@ def site_path(config: Path | None) -> Path:
 def open_site(config: Path | None) -> "Site":
     """The site, or the end of the command with every mistake in its file."""
     from router.config import load_site
-    from rules.documents import DocumentError
+    from rules.documents.reading import DocumentError
 
     try:
         return load_site(site_path(config))

@@ -8,7 +8,7 @@ from router.cli.options import Exit, fail
 from router.config import Site
 from router.config_values import parse_duration
 from router.ledger import DeliveryFilter, DeliveryState, Ledger, destinations
-from rules.documents import suggest
+from rules.documents.reading import suggest
 
 IdsArgument = Annotated[
     list[int] | None, typer.Argument(metavar="ID", help="Numbers of deliveries.")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from router.ledger import versions
-from rules.documents import DocumentError, parse_document
+from rules.documents.reading import DocumentError, parse_document
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

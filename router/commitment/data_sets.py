@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from router.dicom.uids import IMPLICIT_VR_LITTLE_ENDIAN, decode_uid, is_valid_uid
-from rules.encoded import EncodedDataSet, MalformedDataSet
-from rules.encoded_level import Level
+from rules.encoded.data_set import EncodedDataSet, MalformedDataSet
+from rules.encoded.level import Level
 
 TRANSACTION_UID = 0x00081195
 REFERENCED_SOP_CLASS_UID = 0x00081150

@@ -12,7 +12,7 @@ from router.commitment.identifiers import (
 )
 from router.ledger.reconciling import Sent
 from router.store import Store
-from rules.encoded import EncodedDataSet, MalformedDataSet
+from rules.encoded.data_set import EncodedDataSet, MalformedDataSet
 
 AHEAD = 128 << 10
 """Bytes of an object elsewhere that are read: nearly all headers. Of a longer one nothing is known

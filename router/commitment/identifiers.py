@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from router.commitment.data_sets import NotUnderstood, Writer, value_of
 from router.dicom.uids import IMPLICIT_VR_LITTLE_ENDIAN, decode_uid, is_valid_uid
-from rules.encoded import EncodedDataSet, MalformedDataSet
+from rules.encoded.data_set import EncodedDataSet, MalformedDataSet
 from rules.tags import parse_path
 
 SOP_CLASS_UID = 0x00080016

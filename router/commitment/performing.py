@@ -26,8 +26,8 @@ from router.ledger.performed import IN_PROGRESS, Made, Step
 from router.logs import get_logger
 from router.net.connection import Connection
 from router.net.services import Visitor
-from rules.encoded import EncodedDataSet, MalformedDataSet
-from rules.encoded_level import Level
+from rules.encoded.data_set import EncodedDataSet, MalformedDataSet
+from rules.encoded.level import Level
 
 MPPS = "1.2.840.10008.3.1.2.3.3"
 """Modality Performed Procedure Step."""

@@ -24,7 +24,7 @@ from router.egress.outcomes import Outcome
 from router.egress.payloads import Payload, PayloadUnusable
 from router.ledger import LeasedDelivery
 from router.store import Bytes, Store
-from rules.encoded import EncodedDataSet, MalformedDataSet
+from rules.encoded.data_set import EncodedDataSet, MalformedDataSet
 from rules.tags import AttributePath
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW

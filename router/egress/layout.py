@@ -26,7 +26,7 @@ class Layout:
     """A parsed template such as `{PatientID}/{SOPInstanceUID}.dcm`."""
 
     def __init__(self, template: str) -> None:
-        """ValueError (rules.problems.Mistake is one) when it is not one."""
+        """ValueError (rules.documents.problems.Mistake is one) when it is not one."""
         self._names = [_parse(name) for name in template.split("/") if name not in ("", ".")]
         if not self._names or ".." in template.split("/"):
             raise ValueError("a layout names a file inside its folder")

@@ -15,9 +15,9 @@ from router.ledger import LeasedDelivery
 from router.net.data_source import DataSource, FileSlice
 from router.transcoding.copies import Copies
 from router.transcoding.errors import CannotTranscode, NoCodecs
-from rules.encoded import EncodedDataSet, MalformedDataSet, Slice
-from rules.reencode import CannotReencode, reencode
-from rules.transfer_syntaxes import KNOWN, is_native
+from rules.encoded.data_set import EncodedDataSet, MalformedDataSet, Slice
+from rules.encoded.reencode import CannotReencode, reencode
+from rules.encoded.transfer_syntaxes import KNOWN, is_native
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from router.dicom.uids import (
     IMPLICIT_VR_LITTLE_ENDIAN,
 )
 from router.ingress.answers import CLASS_MISMATCH, INSTANCE_MISMATCH, MALFORMED, Answer
-from rules.encoded import EncodedDataSet, MalformedDataSet
+from rules.encoded.data_set import EncodedDataSet, MalformedDataSet
 from rules.tags import parse_path
 
 HEAD_BYTES = 1024

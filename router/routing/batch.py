@@ -43,7 +43,7 @@ from router.store import Spool, StoreUnavailable
 from router.transcoding.transcoder import Transcoder
 from rules.deid.engine import Dropped, Refused
 from rules.edits import EditFailed, apply_edits
-from rules.encoded import MalformedDataSet
+from rules.encoded.data_set import MalformedDataSet
 from rules.routes import RouteTable, match
 from rules.verdict import Dispatch
 

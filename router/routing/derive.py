@@ -15,7 +15,7 @@ from router.transcoding.errors import CannotTranscode
 from router.transcoding.parts import Part, blocks_of
 from router.transcoding.transcoder import Transcoded, Transcoder
 from rules.edits import Edited, EditFailed
-from rules.encoded import EncodedDataSet, Slice, Source
+from rules.encoded.data_set import EncodedDataSet, Slice, Source
 
 _COPY = 1 << 20
 """Bytes copied at a time, so that memory does not grow with pixel data."""

@@ -14,7 +14,7 @@ from router.dicom.uids import PRIVATE_INFORMATION_CREATOR
 from router.ledger import Identifiers, StoredObject
 from router.routing.partial import FIRST, read_partial
 from router.store import Store, StoredFile
-from rules.encoded import EncodedDataSet, MalformedDataSet, Source
+from rules.encoded.data_set import EncodedDataSet, MalformedDataSet, Source
 from rules.facts import Attributes, Facts, FileFacts, SourceFacts, Values
 from rules.tags import AttributePath, parse_path
 

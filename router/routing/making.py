@@ -20,7 +20,7 @@ from router.ledger import (
 from router.ledger.bundles import DueMember, Gathered
 from router.ledger.vault import Pair
 from rules.choosing import Down
-from rules.recording import Recording
+from rules.editing.recording import Recording
 from rules.routes import RouteTable
 from rules.verdict import Dispatch
 from rules.windows import Windows

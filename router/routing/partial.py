@@ -12,8 +12,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from router.store import StoredFile
-from rules.encoded import EncodedDataSet, MalformedDataSet
-from rules.encoded_forms import DEFLATED, UNDEFINED, Head, read_head
+from rules.encoded.data_set import EncodedDataSet, MalformedDataSet
+from rules.encoded.forms import DEFLATED, UNDEFINED, Head, read_head
 
 FIRST = 128 << 10
 """Bytes of the first request: the headers of nearly all objects. Some makers' private elements

@@ -17,7 +17,7 @@ from router.config_vault import Vault
 from router.ledger import LedgerRefused, RoutingResult, vault
 from router.ledger.vault import Pair, SealedPair
 from rules.edits import Edited
-from rules.encoded import EncodedDataSet
+from rules.encoded.data_set import EncodedDataSet
 from rules.tags import AttributePath, parse_path
 from rules.verdict import Dispatch
 

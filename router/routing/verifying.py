@@ -20,7 +20,7 @@ from rules.deid.engine import Refused
 from rules.deid.profile import Profile
 from rules.deid.scan import findings
 from rules.edits import Edited
-from rules.encoded import EncodedDataSet
+from rules.encoded.data_set import EncodedDataSet
 
 SAMPLE = 20
 """With `verify: sample`, one object in so many; the same ones in every process."""

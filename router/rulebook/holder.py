@@ -19,7 +19,7 @@ from router.ledger.versions import Activation
 from router.logs import get_logger
 from router.rulebook.files import Signature, SiteFiles, read_files, rules_of, signature, watched
 from router.rulebook.live import changed, lacks_threads, need_restart
-from rules.documents import DocumentError
+from rules.documents.reading import DocumentError
 from rules.routes import RouteTable
 
 MOST_TOLD = 20  # mistakes that get a line of their own in the log

@@ -17,7 +17,7 @@ from router.ledger.shadows import KEPT, Difference
 from router.logs import get_logger
 from rules.choosing import Down
 from rules.comparing import difference
-from rules.encoded import MalformedDataSet
+from rules.encoded.data_set import MalformedDataSet
 from rules.facts import Facts
 from rules.routes import RouteTable, match
 from rules.verdict import Verdict

@@ -28,9 +28,9 @@ from router.transcoding.work import (
     send,
     work_of,
 )
-from rules.blackening import black, unused_below
-from rules.pictures import Picture
-from rules.transfer_syntaxes import KNOWN
+from rules.encoded.blackening import black, unused_below
+from rules.encoded.pictures import Picture
+from rules.encoded.transfer_syntaxes import KNOWN
 
 
 def carry_out(work: Work, frame: bytes) -> Done:

@@ -20,7 +20,7 @@ from router.transcoding.plan import Plan
 from router.transcoding.scratch import Scratch
 from router.transcoding.transcoder import Transcoder
 from rules.edits import Edited
-from rules.encoded import EncodedDataSet, Slice
+from rules.encoded.data_set import EncodedDataSet, Slice
 
 Key: TypeAlias = tuple[str, str]
 """An object's id, and the UID of the syntax it is wanted in."""

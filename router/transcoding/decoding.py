@@ -13,8 +13,8 @@ import numpy as np
 
 from router.transcoding.codestreams import Codestream, read_codestream
 from router.transcoding.errors import CodecFailed
-from rules.pictures import Picture
-from rules.transfer_syntaxes import KNOWN, Codec
+from rules.encoded.pictures import Picture
+from rules.encoded.transfer_syntaxes import KNOWN, Codec
 
 Samples: TypeAlias = np.ndarray[Any, Any]
 

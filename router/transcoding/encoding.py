@@ -13,8 +13,8 @@ from openjpeg.utils import encode_array
 from router.transcoding.decoding import Samples
 from router.transcoding.errors import CannotTranscode, CodecFailed
 from router.transcoding.work import Loss
-from rules.pictures import Picture
-from rules.transfer_syntaxes import HTJ2K_LOSSLESS_RPCL, KNOWN
+from rules.encoded.pictures import Picture
+from rules.encoded.transfer_syntaxes import HTJ2K_LOSSLESS_RPCL, KNOWN
 
 _COLOURS = 3
 _SEARCH_STEPS = 12

@@ -9,17 +9,17 @@ from dataclasses import dataclass, field
 from router.transcoding.errors import CannotTranscode
 from router.transcoding.scratch import Scratch
 from router.transcoding.work import Box
-from rules.blackening import blacken, clear
-from rules.encapsulated import (
+from rules.encoded.blackening import blacken, clear
+from rules.encoded.data_set import EncodedDataSet
+from rules.encoded.encapsulated import (
     CannotSplit,
     Fragments,
     encode_fragment_head,
     encode_offset_table,
     frames_of,
 )
-from rules.encoded import EncodedDataSet
-from rules.encoded_level import Element
-from rules.pictures import Picture
+from rules.encoded.level import Element
+from rules.encoded.pictures import Picture
 
 LARGEST_FRAME = 1 << 30
 """Bytes of one frame: it is in memory, in its old and its new form."""

@@ -12,9 +12,9 @@ from router.transcoding.frames import OldFrames
 from router.transcoding.palettes import light_of
 from router.transcoding.processes import CodecProcesses
 from router.transcoding.work import Look
-from rules.encoded import EncodedDataSet
-from rules.pictures import NoPicture, has_float_pixels, pixel_element, read_picture
-from rules.transfer_syntaxes import KNOWN
+from rules.encoded.data_set import EncodedDataSet
+from rules.encoded.pictures import NoPicture, has_float_pixels, pixel_element, read_picture
+from rules.encoded.transfer_syntaxes import KNOWN
 
 SOME: Final = 5
 """Frames looked at where not all are: the first, the last, and between them at equal distances."""

@@ -9,11 +9,11 @@ import hashlib
 from dataclasses import dataclass
 
 from router.transcoding.work import Loss
-from rules.draft import Draft, Value
-from rules.encoded_forms import EXPLICIT
-from rules.encoded_writing import encode_element, encode_item
+from rules.encoded.draft import Draft, Value
+from rules.encoded.forms import EXPLICIT
+from rules.encoded.transfer_syntaxes import KNOWN
+from rules.encoded.writing import encode_element, encode_item
 from rules.tags import AttributePath, Tag, parse_path
-from rules.transfer_syntaxes import KNOWN
 
 _EXTENDED = (0x7FE00001, 0x7FE00002, 0x7FE00003)
 _SOURCE_IMAGES = 0x00082112

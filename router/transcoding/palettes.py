@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import Final
 
-from rules.encoded import EncodedDataSet
+from rules.encoded.data_set import EncodedDataSet
 
 _DESCRIPTORS: Final = (0x00281101, 0x00281102, 0x00281103)
 _TABLES: Final = (0x00281201, 0x00281202, 0x00281203)

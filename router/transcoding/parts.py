@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
 from router.net.data_source import FileSlice
-from rules.encoded import EncodedDataSet, Piece, Slice
+from rules.encoded.data_set import EncodedDataSet, Piece, Slice
 
 Part: TypeAlias = Piece | FileSlice
 """New bytes, a range of the object as it came, or a range of a file without a name."""

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from router.transcoding.work import Box, Loss
+from rules.editing.schema_pixels import Burn, ClearUnusedBits, TransferSyntax
 from rules.edits import PixelEdit
-from rules.edits_pixels import Burn, ClearUnusedBits, TransferSyntax
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from router.transcoding.errors import CannotTranscode
-from rules.draft import SIGNATURES, Draft
-from rules.encoded import EncodedDataSet, Piece
-from rules.encoded_forms import EXPLICIT, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, Form
-from rules.encoded_level import Element, Level
-from rules.pictures import PIXEL_DATA
-from rules.reencode import CannotReencode, reencode
+from rules.encoded.data_set import EncodedDataSet, Piece
+from rules.encoded.draft import SIGNATURES, Draft
+from rules.encoded.forms import EXPLICIT, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, Form
+from rules.encoded.level import Element, Level
+from rules.encoded.pictures import PIXEL_DATA
+from rules.encoded.reencode import CannotReencode, reencode
 from rules.tags import Tag
 
 LARGEST = 256 << 20

@@ -16,7 +16,7 @@ import numpy as np
 
 from router.transcoding.decoding import Samples
 from router.transcoding.errors import CannotTranscode, CodecFailed
-from rules.pictures import Picture
+from rules.encoded.pictures import Picture
 
 SURE: Final = 0.6
 """Of 1: how sure the recogniser must be."""

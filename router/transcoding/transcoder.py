@@ -24,14 +24,13 @@ from router.transcoding.plan import Plan, plan_of
 from router.transcoding.processes import CodecProcesses
 from router.transcoding.scratch import Scratch
 from router.transcoding.work import Work
-from rules.draft import Draft
 from rules.edits import Edited
-from rules.encapsulated import SEQUENCE_DELIMITER
-from rules.encoded import EncodedDataSet, Slice
-from rules.encoded_forms import DEFLATED, EXPLICIT_BIG, UNDEFINED, form_of
-from rules.encoded_level import Element
-from rules.encoded_writing import encode_head
-from rules.pictures import (
+from rules.encoded.data_set import EncodedDataSet, Slice
+from rules.encoded.draft import Draft
+from rules.encoded.encapsulated import SEQUENCE_DELIMITER
+from rules.encoded.forms import DEFLATED, EXPLICIT_BIG, UNDEFINED, form_of
+from rules.encoded.level import Element
+from rules.encoded.pictures import (
     PIXEL_DATA,
     NoPicture,
     Picture,
@@ -39,7 +38,8 @@ from rules.pictures import (
     pixel_element,
     read_picture,
 )
-from rules.transfer_syntaxes import KNOWN, TransferSyntax
+from rules.encoded.transfer_syntaxes import KNOWN, TransferSyntax
+from rules.encoded.writing import encode_head
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

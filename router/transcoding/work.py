@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import BinaryIO, Final
 
-from rules.pictures import Picture
+from rules.encoded.pictures import Picture
 
 HEAD: Final = struct.Struct("<LQ")
 """Lengths of the JSON and of the bytes behind it."""

@@ -9,8 +9,8 @@ from collections.abc import Collection
 from typing import Final
 
 from rules.deid.table import Option, Row, row_of, type_of
-from rules.editing_keyed import NAMING
-from rules.encoded_values import TEXT, standard_vr
+from rules.editing.keyed import NAMING
+from rules.encoded.values import TEXT, standard_vr
 
 TEMPORAL: Final = frozenset({"DA", "DT", "TM"})
 REMOVED: Final = frozenset({0x4FFE0001})

@@ -12,10 +12,10 @@ import re
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import Final, TypeAlias
 
-from rules.encapsulated import fragments_of, items_of
-from rules.encoded import Piece, Slice
-from rules.encoded_forms import Source
-from rules.encoded_level import Element
+from rules.encoded.data_set import Piece, Slice
+from rules.encoded.encapsulated import fragments_of, items_of
+from rules.encoded.forms import Source
+from rules.encoded.level import Element
 
 Span: TypeAlias = tuple[int, int]
 """First byte of a codestream, and the one behind the last."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from rules.draft import Value
-from rules.encoded_forms import Form
-from rules.encoded_values import NUMBERS
-from rules.encoded_writing import pack_numbers
+from rules.encoded.draft import Value
+from rules.encoded.forms import Form
+from rules.encoded.values import NUMBERS
+from rules.encoded.writing import pack_numbers
 
 WORD: Final = b"ANONYMIZED"
 TEXTS: Final = {

@@ -21,11 +21,11 @@ from rules.deid.refusing import dangers_of
 from rules.deid.sparing import Spared
 from rules.deid.stamping import STAMPS, stamp
 from rules.deid.table import Option, row_of, safe_private
-from rules.draft import Draft, EditFailed, Value
-from rules.edits_schema import Edit
-from rules.encoded_level import PIXELS
-from rules.encoded_values import NUMBERS, TEXT, is_creator
-from rules.shifting import NoDate, shifted
+from rules.editing.schema import Edit
+from rules.editing.shifting import NoDate, shifted
+from rules.encoded.draft import Draft, EditFailed, Value
+from rules.encoded.level import PIXELS
+from rules.encoded.values import NUMBERS, TEXT, is_creator
 from rules.tags import Tag
 
 SOP_CLASS_UID = Tag(0x0008, 0x0016)

@@ -8,7 +8,7 @@ from typing import Final
 from rules.deid.actions import Plan
 from rules.deid.cleaning import Vocabulary
 from rules.deid.table import row_of
-from rules.draft import Draft, EditFailed
+from rules.encoded.draft import Draft, EditFailed
 from rules.tags import Tag
 
 _TELLING: Final = frozenset({"LO", "SH"})

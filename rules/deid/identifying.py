@@ -26,9 +26,9 @@ from rules.deid.spellings import (
 )
 from rules.deid.stamping import STAMPS
 from rules.deid.table import Option, row_of, safe_private
-from rules.encoded import EncodedDataSet
-from rules.encoded_level import PIXELS
-from rules.encoded_values import is_creator, is_legible
+from rules.encoded.data_set import EncodedDataSet
+from rules.encoded.level import PIXELS
+from rules.encoded.values import is_creator, is_legible
 from rules.tags import AttributePath, Tag, TagPattern
 from rules.uids import is_uid
 

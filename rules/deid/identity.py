@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from pydicom._uid_dict import UID_dictionary
 
-from rules.draft import Draft, EditFailed
-from rules.editing_keyed import DICOM_ROOT, days_back, new_uid, pseudonym
+from rules.editing.keyed import DICOM_ROOT, days_back, new_uid, pseudonym
+from rules.encoded.draft import Draft, EditFailed
 from rules.resources import Key
 from rules.tags import Tag
 from rules.uids import is_uid

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from rules.charsets import CharacterSet
-from rules.encoded import EncodedDataSet, charset_of
-from rules.encoded_forms import MalformedDataSet
-from rules.encoded_level import PIXELS, Element, Level
-from rules.encoded_values import values_of
+from rules.encoded.charsets import CharacterSet
+from rules.encoded.data_set import EncodedDataSet, charset_of
+from rules.encoded.forms import MalformedDataSet
+from rules.encoded.level import PIXELS, Element, Level
+from rules.encoded.values import values_of
 from rules.tags import Tag
 
 _ITEMS = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")

@@ -9,8 +9,8 @@ from typing import TypeAlias
 from pydantic import ValidationError
 
 from rules.deid.profile import Profile
-from rules.documents import Document
-from rules.problems import Problem, suggest
+from rules.documents.problems import Problem, suggest
+from rules.documents.reading import Document
 
 Sound: TypeAlias = Mapping[str, Profile]
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from rules.encoded import EncodedDataSet
-from rules.encoded_level import PIXELS
+from rules.encoded.data_set import EncodedDataSet
+from rules.encoded.level import PIXELS
 
 GROUPS: Final = range(0x6000, 0x6020, 2)
 _DESCRIPTIONS: Final = (0x0010, 0x0011, 0x0015, 0x0040, 0x0050, 0x0051, 0x0100, 0x0102)

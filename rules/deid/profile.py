@@ -17,13 +17,13 @@ from pydantic import BeforeValidator, Field, PrivateAttr, ValidationInfo, model_
 
 from rules.deid.regions import Regions
 from rules.deid.table import Option
-from rules.documents import Section
-from rules.edit_values import several, text_of
-from rules.edits_keyed import Hashing, Shifting
-from rules.edits_pixels import Burn
-from rules.edits_schema import Edit, edits_key
-from rules.edits_structure import Kept
-from rules.problems import Mistake, suggest
+from rules.documents.problems import Mistake, suggest
+from rules.documents.reading import Section
+from rules.editing.schema import Edit, edits_key
+from rules.editing.schema_keyed import Hashing, Shifting
+from rules.editing.schema_pixels import Burn
+from rules.editing.schema_structure import Kept
+from rules.editing.values import several, text_of
 from rules.resources import Key, resources_of
 
 TABLE: Final = "PS3.15 2026d"

@@ -16,8 +16,8 @@ from rules.deid.overlays import has_overlay_in_picture
 from rules.deid.profile import Danger, Profile
 from rules.deid.regions import boxes_of
 from rules.deid.table import Option
-from rules.draft import Draft, EditFailed
-from rules.encoded_level import PIXELS
+from rules.encoded.draft import Draft, EditFailed
+from rules.encoded.level import PIXELS
 from rules.tags import Tag
 from rules.uids import groups_of
 

@@ -16,13 +16,13 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BeforeValidator, Field, NonNegativeInt, PrivateAttr, model_validator
 
-from rules.blackening import Rectangle as Box
-from rules.documents import Section, parse_document
-from rules.edit_values import several
-from rules.edits_pixels import Rectangle
-from rules.encoded import EncodedDataSet
-from rules.encoded_forms import MalformedDataSet
-from rules.problems import Mistake
+from rules.documents.problems import Mistake
+from rules.documents.reading import Section, parse_document
+from rules.editing.schema_pixels import Rectangle
+from rules.editing.values import several
+from rules.encoded.blackening import Rectangle as Box
+from rules.encoded.data_set import EncodedDataSet
+from rules.encoded.forms import MalformedDataSet
 from rules.tags import AttributePath, parse_path
 
 SHIPPED: Final = "shipped"

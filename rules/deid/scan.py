@@ -19,8 +19,8 @@ from rules.deid.identifying import Kind, Sought, identifying
 from rules.deid.leaves import Leaf, leaves_of
 from rules.deid.spellings import spellings_of_date, written
 from rules.deid.table import Option
-from rules.encoded import EncodedDataSet
-from rules.encoded_level import PIXELS
+from rules.encoded.data_set import EncodedDataSet
+from rules.encoded.level import PIXELS
 from rules.tags import AttributePath, TagPattern
 
 BLOCK: Final = 1 << 22

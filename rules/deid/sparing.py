@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from rules.deid.profile import Profile
-from rules.draft import Draft
-from rules.edits_keyed import Hash, NewUid, ShiftDates
-from rules.edits_lookup import Lookup, Map
-from rules.edits_schema import (
+from rules.editing.schema import (
     Copy,
     Edit,
     Lower,
@@ -21,7 +18,10 @@ from rules.edits_schema import (
     Suffix,
     Upper,
 )
-from rules.edits_structure import AddItem
+from rules.editing.schema_keyed import Hash, NewUid, ShiftDates
+from rules.editing.schema_lookup import Lookup, Map
+from rules.editing.schema_structure import AddItem
+from rules.encoded.draft import Draft
 from rules.tags import AttributePath, Tag, TagPattern
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from rules.deid.profile import TABLE
 from rules.deid.table import Option
-from rules.draft import Draft
+from rules.encoded.draft import Draft
 from rules.tags import Tag
 
 IDENTITY_REMOVED: Final = Tag(0x0012, 0x0062)

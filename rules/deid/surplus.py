@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from rules.draft import EditFailed
-from rules.encoded import EncodedDataSet, Slice
-from rules.encoded_level import Element
-from rules.pictures import NoPicture, read_picture
+from rules.encoded.data_set import EncodedDataSet, Slice
+from rules.encoded.draft import EditFailed
+from rules.encoded.level import Element
+from rules.encoded.pictures import NoPicture, read_picture
 
 
 def surplus_of(data_set: EncodedDataSet, element: Element) -> Slice | None:

@@ -6,13 +6,13 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
-from rules.conditions_schema import When
+from rules.documents.problems import Mistake, Step
 from rules.lint.findings import Finding, at
 from rules.lint.values import has_one_value
 from rules.lint.wanted import Wanted, as_texts
-from rules.problems import Mistake, Step
+from rules.matching.schema import When
+from rules.matching.spans import parse_span
 from rules.routes import CompiledRoute
-from rules.spans import parse_span
 
 NEVER = "contradiction"
 SOME_DAY = datetime(2026, 1, 31, tzinfo=UTC)  # years and months have no length of their own

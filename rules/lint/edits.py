@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rules.edits_keyed import Hash, NewUid, ShiftDates
-from rules.edits_schema import (
+from rules.editing.schema import (
     Copy,
     Edit,
     Lower,
@@ -18,7 +17,8 @@ from rules.edits_schema import (
     Suffix,
     Upper,
 )
-from rules.edits_structure import Remove
+from rules.editing.schema_keyed import Hash, NewUid, ShiftDates
+from rules.editing.schema_structure import Remove
 from rules.lint.findings import Finding, at
 from rules.lint.wanted import Wanted, wanted
 from rules.routes import CompiledRoute

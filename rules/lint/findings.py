@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from rules.problems import Problem, Step
+from rules.documents.problems import Problem, Step
 from rules.routes import CompiledRoute
 
 Level: TypeAlias = Literal["error", "warning", "hint"]

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
+from rules.documents.problems import suggest
 from rules.lint.findings import Finding, SiteNames, at
 from rules.lint.wanted import Wanted, as_texts, reached, wanted
-from rules.problems import suggest
 from rules.routes import CompiledRoute
 from rules.send_to import named
 

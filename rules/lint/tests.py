@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 
-from rules.documents import Document
+from rules.documents.problems import Step, suggest
+from rules.documents.reading import Document
 from rules.lint.findings import Finding
-from rules.problems import Step, suggest
 from rules.routes import CompiledRoute
-from rules.scenario_schema import Scenario
+from rules.scenarios.schema import Scenario
 
 
 def of_tests(

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 from pydicom.datadict import dictionary_VM
 
+from rules.documents.problems import Mistake, suggest
 from rules.lint.findings import Finding, Level, at
 from rules.lint.terms import DEFINED, ENUMERATED
 from rules.lint.wanted import Wanted
-from rules.patterns import Pattern, compile_pattern
-from rules.problems import Mistake, suggest
+from rules.matching.patterns import Pattern, compile_pattern
 from rules.routes import CompiledRoute
 
 # Longest value of a VR, in characters (PS3.5 table 6.2-1): a longer text equals no valid value.

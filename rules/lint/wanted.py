@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from rules.conditions_schema import Condition, When
-from rules.names import Fact, parse_fact
-from rules.problems import Step
+from rules.documents.problems import Step
+from rules.matching.names import Fact, parse_fact
+from rules.matching.schema import Condition, When
 from rules.routes import CompiledRoute
 
 

@@ -19,7 +19,7 @@ from router.config import (
     warnings,
 )
 from router.config_values import parse_duration, parse_size
-from rules.documents import DocumentError, Problem
+from rules.documents.reading import DocumentError, Problem
 
 LISTENER = "listeners: [{name: main, ae_title: ROUTER}]\n"
 

@@ -16,7 +16,7 @@ import pytest
 from pydicom.filereader import read_file_meta_info
 
 from rules.edits import Recording, apply_edits
-from rules.encoded import EncodedDataSet, Piece
+from rules.encoded.data_set import EncodedDataSet, Piece
 from rules.loading import rules_of_texts
 
 FOLDERS = (Path(pydicom.data.__file__).parent, Path(data_store.__file__).parent)

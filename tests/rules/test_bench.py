@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.rules import editing, measure, memory, table_of_many
-from rules.edits_schema import EDITS
+from rules.editing.schema import EDITS
 
 
 def test_edits_take_no_memory_for_pixels():

@@ -19,10 +19,10 @@ from typing import NamedTuple
 import pytest
 
 from router.config import load_site
-from rules.documents import DocumentError, Problem
-from rules.encoded import EncodedDataSet
+from rules.documents.reading import DocumentError, Problem
+from rules.encoded.data_set import EncodedDataSet
 from rules.loading import load_rules, rules_of_texts
-from rules.scenarios import run_scenarios
+from rules.scenarios.running import run_scenarios
 
 FOLDER = Path(__file__).parent / "broken"
 CASES = sorted(

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rules.choosing import Choice, Down
-from rules.documents import DocumentError
+from rules.documents.reading import DocumentError
 from rules.facts import Facts, FileFacts, MappingAttributes, SourceFacts
 from rules.loading import load_rules, rules_of_texts
 from rules.routes import RouteTable, match

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules.problems import Mistake
+from rules.documents.problems import Mistake
 from rules.windows import DAYS, Windows, window, windows
 
 BERLIN = "Europe/Berlin"

@@ -82,7 +82,7 @@ def _scanned(pair: "Pair", options: "Sequence[str] | None", by: "Profile | None"
     from router.cli.rules.folder import HEAD, read_sample
     from router.dicom.part10 import read_file_meta
     from rules.deid.scan import scan
-    from rules.encoded_forms import DEFLATED, MalformedDataSet
+    from rules.encoded.forms import DEFLATED, MalformedDataSet
 
     path = pair.original
     try:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from router.cli.deid.telling import Told
     from rules.deid.profile import Profile
     from rules.edits import Edited
-    from rules.encoded import EncodedDataSet
+    from rules.encoded.data_set import EncodedDataSet
 
 
 def explain(
@@ -48,8 +48,8 @@ def told_of(file: Path, profile: "Profile") -> "tuple[EncodedDataSet, Edited, li
     from router.cli.deid.telling import tell
     from router.cli.rules.folder import read_sample
     from rules.deid.engine import Dropped
-    from rules.draft import EditFailed
-    from rules.encoded import MalformedDataSet
+    from rules.encoded.data_set import MalformedDataSet
+    from rules.encoded.draft import EditFailed
 
     try:
         data_set = read_sample(file)
@@ -64,7 +64,7 @@ def told_of(file: Path, profile: "Profile") -> "tuple[EncodedDataSet, Edited, li
 
 def _opener() -> "Callable[[EncodedDataSet, Edited], EncodedDataSet]":
     from router.transcoding.parts import blocks_of
-    from rules.encoded import EncodedDataSet
+    from rules.encoded.data_set import EncodedDataSet
 
     def opened(original: EncodedDataSet, edited: "Edited") -> EncodedDataSet:
         content = b"".join(blocks_of(original, edited.pieces))

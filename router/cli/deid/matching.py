@@ -7,8 +7,8 @@ from pathlib import Path
 
 from router.cli.rules.folder import read_sample
 from rules.deid.identity import uid_in_place_of
-from rules.draft import EditFailed
-from rules.encoded_forms import MalformedDataSet
+from rules.encoded.draft import EditFailed
+from rules.encoded.forms import MalformedDataSet
 from rules.resources import Key
 from rules.tags import parse_path
 

@@ -11,7 +11,7 @@ from router.cli.options import Exit, fail
 if TYPE_CHECKING:
     from rules.deid.profile import Profile
     from rules.deid.table import Option
-    from rules.encoded import EncodedDataSet
+    from rules.encoded.data_set import EncodedDataSet
 
 OptionsOption = Annotated[
     list[str] | None,
@@ -66,7 +66,7 @@ def profile_named(name: str | None, folder: Path | None, config: Path | None) ->
     """A profile that routes name; the Basic Profile with a key that is no secret."""
     from router.cli.rules.folder import chosen_rules
     from rules.deid.profile import Profile
-    from rules.documents import DocumentError
+    from rules.documents.reading import DocumentError
     from rules.resources import Resources, StandIns
     from rules.tables import Tables
 

@@ -12,11 +12,11 @@ from router.transcoding.errors import CannotTranscode
 from router.transcoding.frames import OldFrames, changed
 from router.transcoding.processes import CodecProcesses
 from router.transcoding.work import Box, Work
-from rules.encoded_forms import EXPLICIT_LITTLE
-from rules.pictures import NoPicture, Picture, pixel_element, read_picture
+from rules.encoded.forms import EXPLICIT_LITTLE
+from rules.encoded.pictures import NoPicture, Picture, pixel_element, read_picture
 
 if TYPE_CHECKING:
-    from rules.encoded import EncodedDataSet
+    from rules.encoded.data_set import EncodedDataSet
 
 WIDEST = 640
 """Pixels of a picture on the page: a preview, and no copy."""

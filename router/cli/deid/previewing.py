@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from router.transcoding.plan import Plan
     from rules.deid.profile import Profile
     from rules.edits import Edited
-    from rules.encoded import EncodedDataSet
+    from rules.encoded.data_set import EncodedDataSet
 
 
 def preview(

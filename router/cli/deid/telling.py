@@ -9,9 +9,9 @@ from typing import Final
 from rules.deid.leaves import Leaf, leaves_of
 from rules.deid.profile import Profile
 from rules.deid.table import row_of
-from rules.draft import Draft
 from rules.edits import Edited, apply_edits
-from rules.encoded import EncodedDataSet
+from rules.encoded.data_set import EncodedDataSet
+from rules.encoded.draft import Draft
 
 LONGEST: Final = 200
 """Characters of a value that are told."""

@@ -31,7 +31,7 @@ def check(
 
     Exits with 0 if the rules can be used, 2 if not, 1 for warnings with --strict.
     """
-    from rules.documents import DocumentError
+    from rules.documents.reading import DocumentError
     from rules.lint import KINDS, in_order, lint, mistake
 
     for kind in ignore or ():
@@ -59,11 +59,11 @@ def check(
 
 def _of_tests(table: "RouteTable", rules: Rules) -> "Iterator[Finding]":
     """Findings in the tests beside the rules. DocumentError for a file that is no test file."""
-    from rules.coverage import Coverage
     from rules.lint.tests import of_tests, untested
     from rules.lint.wanted import reached
     from rules.loading import scenario_files
-    from rules.scenarios import load_scenarios, run_scenarios
+    from rules.scenarios.coverage import Coverage
+    from rules.scenarios.running import load_scenarios, run_scenarios
 
     files = scenario_files(rules.folder)
     places = {name for route in table.routes for name in reached(route)}

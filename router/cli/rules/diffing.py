@@ -19,7 +19,7 @@ from router.ledger.recent import received_within
 from router.routing.headers import open_header
 from router.store.opening import open_store
 from rules.comparing import changes, difference
-from rules.encoded import MalformedDataSet
+from rules.encoded.data_set import MalformedDataSet
 from rules.facts import Facts, SourceFacts
 from rules.routes import RouteTable, match
 

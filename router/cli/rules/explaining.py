@@ -13,7 +13,7 @@ from router.cli.rules.folder import chosen_rules, count, facts_of_file, read_sam
 
 if TYPE_CHECKING:
     from router.cli.rules.objects import KnownObject
-    from rules.encoded import EncodedDataSet
+    from rules.encoded.data_set import EncodedDataSet
     from rules.explaining import ConditionTold, Explanation, RouteTold
     from rules.facts import Facts, SourceFacts
     from rules.routes import RouteTable
@@ -91,7 +91,7 @@ def _looks_like_a_file(name: str) -> bool:
 
 
 def _table(folder: Path | None, config: Path | None, version: str | None) -> "RouteTable":
-    from rules.documents import DocumentError
+    from rules.documents.reading import DocumentError
 
     if version is not None:
         from router.cli.rules.objects import table_for
@@ -104,7 +104,7 @@ def _table(folder: Path | None, config: Path | None, version: str | None) -> "Ro
 
 
 def _of_file(path: Path, source: "SourceFacts") -> "tuple[Facts, EncodedDataSet]":
-    from rules.encoded import MalformedDataSet
+    from rules.encoded.data_set import MalformedDataSet
 
     try:
         data_set = read_sample(path)
@@ -118,7 +118,7 @@ def _of_file(path: Path, source: "SourceFacts") -> "tuple[Facts, EncodedDataSet]
 def _explained(
     name: str, table: "RouteTable", facts: "Facts", data_set: "EncodedDataSet"
 ) -> "Explanation":
-    from rules.encoded import MalformedDataSet
+    from rules.encoded.data_set import MalformedDataSet
     from rules.explaining import explained
 
     try:

@@ -12,7 +12,7 @@ from router.cli.options import open_site
 
 if TYPE_CHECKING:
     from router.config import Site
-    from rules.encoded import EncodedDataSet
+    from rules.encoded.data_set import EncodedDataSet
     from rules.facts import Facts, SourceFacts
     from rules.lint import SiteNames
     from rules.routes import RouteTable
@@ -79,7 +79,7 @@ def read_sample(path: Path) -> "EncodedDataSet":
     """A Part 10 file, mapped: pixel data is not read. OSError, or ValueError with the reason."""
     from router.dicom.errors import Part10Error
     from router.dicom.part10 import read_file_meta
-    from rules.encoded import EncodedDataSet, MalformedDataSet
+    from rules.encoded.data_set import EncodedDataSet, MalformedDataSet
 
     with path.open("rb") as file:
         try:

@@ -8,7 +8,7 @@ from router.cli.options import Exit, fail
 from router.cli.render import shown
 
 if TYPE_CHECKING:
-    from rules.scenarios import Result
+    from rules.scenarios.running import Result
 
 
 def write_junit(path: Path, results: "Sequence[Result]") -> None:

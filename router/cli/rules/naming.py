@@ -10,7 +10,7 @@ from router.cli.options import Exit, fail
 from router.config import Site
 from router.ledger import versions
 from router.rulebook import rules_of
-from rules.documents import DocumentError
+from rules.documents.reading import DocumentError
 from rules.routes import RouteTable
 
 WORDS = ("in-force", "files", "previous")

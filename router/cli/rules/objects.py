@@ -14,7 +14,7 @@ from router.ledger import StoredObject, queries
 from router.ledger.queries import TraceBy
 from router.routing.headers import Header, open_header
 from router.store.opening import open_store
-from rules.encoded import EncodedDataSet
+from rules.encoded.data_set import EncodedDataSet
 from rules.facts import Facts
 from rules.routes import RouteTable
 

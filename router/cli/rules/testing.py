@@ -12,8 +12,8 @@ from router.cli.rules.folder import FolderArgument, chosen_rules, count, read_sa
 from router.cli.rules.junit import write_junit
 
 if TYPE_CHECKING:
-    from rules.coverage import RouteCoverage
-    from rules.scenarios import Result
+    from rules.scenarios.coverage import RouteCoverage
+    from rules.scenarios.running import Result
 
 
 def run_tests(
@@ -32,10 +32,10 @@ def run_tests(
 
     Exits with 0 if all pass, 1 if one fails, 2 if a file cannot be used.
     """
-    from rules.coverage import Coverage
-    from rules.documents import DocumentError
+    from rules.documents.reading import DocumentError
     from rules.loading import scenario_files
-    from rules.scenarios import run_scenarios
+    from rules.scenarios.coverage import Coverage
+    from rules.scenarios.running import run_scenarios
 
     rules = chosen_rules(folder, config)
     try:

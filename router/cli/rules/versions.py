@@ -29,7 +29,7 @@ from router.ledger import versions
 from router.ledger.versions import Activation
 from router.rulebook import read_files
 from rules.comparing import changes
-from rules.documents import DocumentError
+from rules.documents.reading import DocumentError
 
 WhyOption = Annotated[str, typer.Option("--why", help="A word for the history.")]
 

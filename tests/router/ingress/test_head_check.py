@@ -15,7 +15,7 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, MRImageStorage
 from router.dicom.uids import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
 from router.ingress.answers import CLASS_MISMATCH, INSTANCE_MISMATCH, MALFORMED, Answer
 from router.ingress.head_check import HEAD_BYTES, HeadCheck
-from rules.encoded import EncodedDataSet, MalformedDataSet
+from rules.encoded.data_set import EncodedDataSet, MalformedDataSet
 from rules.tags import parse_path
 
 INSTANCE = "2.25.4711"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from router.routing.headers import Header, identifiers, open_header
 from router.store import MemoryStore, Store, new_object_id
 from rules.edits import apply_edits
-from rules.encoded import MalformedDataSet
+from rules.encoded.data_set import MalformedDataSet
 from rules.routes import match
 from rules.tags import parse_path
 from tests.router.routing.test_headers_from_afar import (

@@ -9,7 +9,7 @@ from router import metrics
 from router.config import Site, load_site
 from router.ledger import Ledger, destinations, versions
 from router.rulebook import Rulebook
-from rules.documents import DocumentError
+from rules.documents.reading import DocumentError
 from rules.facts import Facts, FileFacts, MappingAttributes, SourceFacts
 from rules.routes import match
 

@@ -18,7 +18,7 @@ from router.transcoding.parts import blocks_of
 from router.transcoding.plan import Plan
 from router.transcoding.transcoder import Transcoder
 from rules.edits import Edited
-from rules.encoded import EncodedDataSet, Slice
+from rules.encoded.data_set import EncodedDataSet, Slice
 from tests.interop.corpus import read_part10
 from tests.programs import missing
 

@@ -7,9 +7,9 @@ from router.transcoding.errors import CannotTranscode
 from router.transcoding.plan import Blackening, Plan
 from router.transcoding.transcoder import Transcoder
 from router.transcoding.work import Loss
-from rules.encapsulated import frames_of
-from rules.encoded import EncodedDataSet
-from rules.pictures import pixel_element
+from rules.encoded.data_set import EncodedDataSet
+from rules.encoded.encapsulated import frames_of
+from rules.encoded.pictures import pixel_element
 from tests.router.transcoding.material import (
     BIG,
     DEFLATED,

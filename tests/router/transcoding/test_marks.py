@@ -15,10 +15,10 @@ from router.transcoding.plan import Blackening, Plan
 from router.transcoding.skeleton import skeleton
 from router.transcoding.transcoder import Transcoder
 from router.transcoding.work import Loss
-from rules.draft import Draft
 from rules.edits import Edited
-from rules.encoded import EncodedDataSet, Slice
-from rules.encoded_forms import form_of
+from rules.encoded.data_set import EncodedDataSet, Slice
+from rules.encoded.draft import Draft
+from rules.encoded.forms import form_of
 from tests.router.transcoding.material import (
     BIG,
     DEFLATED,

@@ -17,8 +17,8 @@ from router.transcoding.errors import CannotTranscode, CodecFailed
 from router.transcoding.frames import OldFrames
 from router.transcoding.processes import CodecProcesses
 from router.transcoding.work import Done, Work
-from rules.encoded import EncodedDataSet, MalformedDataSet
-from rules.pictures import NoPicture, Picture, pixel_element, read_picture
+from rules.encoded.data_set import EncodedDataSet, MalformedDataSet
+from rules.encoded.pictures import NoPicture, Picture, pixel_element, read_picture
 from tests.programs import wait_until
 from tests.router.transcoding.material import (
     EXPLICIT,

@@ -18,7 +18,7 @@ from router.transcoding.palettes import light_of
 from router.transcoding.plan import Blackening, Plan
 from router.transcoding.processes import CodecProcesses
 from router.transcoding.transcoder import Transcoder
-from rules.encoded import EncodedDataSet
+from rules.encoded.data_set import EncodedDataSet
 from tests.programs import missing
 from tests.router.transcoding.material import (
     BIG,

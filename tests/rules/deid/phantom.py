@@ -13,8 +13,8 @@ from pydicom.datadict import dictionary_VR
 from pydicom.uid import CTImageStorage
 
 from rules.deid.table import Row, row_of, rows
-from rules.encoded_forms import BIG, EXPLICIT, IMPLICIT, Form
-from rules.encoded_writing import encode_element, encode_item
+from rules.encoded.forms import BIG, EXPLICIT, IMPLICIT, Form
+from rules.encoded.writing import encode_element, encode_item
 
 SYNTAXES: Final = {
     "1.2.840.10008.1.2": IMPLICIT,

@@ -13,7 +13,7 @@ from pydicom.encaps import encapsulate, generate_fragments
 from rules.deid.profile import Danger
 from rules.deid.scan import findings
 from rules.edits import EditFailed, apply_edits
-from rules.encoded import EncodedDataSet, Slice
+from rules.encoded.data_set import EncodedDataSet, Slice
 from tests.rules.deid.test_phantom import profile
 from tests.rules.deid.test_scan import encoded, original
 

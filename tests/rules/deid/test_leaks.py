@@ -9,11 +9,11 @@ from pydicom.sequence import Sequence
 from rules.deid.cleaning import Vocabulary
 from rules.deid.engine import Refused
 from rules.deid.scan import findings
-from rules.draft import EditFailed
 from rules.edits import apply_edits
-from rules.encoded import EncodedDataSet, MalformedDataSet, Slice
-from rules.encoded_forms import BIG, EXPLICIT, IMPLICIT, Form
-from rules.encoded_writing import encode_element, encode_item
+from rules.encoded.data_set import EncodedDataSet, MalformedDataSet, Slice
+from rules.encoded.draft import EditFailed
+from rules.encoded.forms import BIG, EXPLICIT, IMPLICIT, Form
+from rules.encoded.writing import encode_element, encode_item
 from tests.router.transcoding.material import encode
 from tests.rules.deid.test_engine import an_object
 from tests.rules.deid.test_phantom import profile

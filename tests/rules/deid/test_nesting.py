@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from pydicom._dicom_dict import DicomDictionary
 
 from rules.deid.table import row_of, rows
-from rules.draft import EditFailed
-from rules.encoded_forms import IMPLICIT, Form, MalformedDataSet
-from rules.encoded_values import standard_vr
-from rules.encoded_writing import encode_element, encode_item
+from rules.encoded.draft import EditFailed
+from rules.encoded.forms import IMPLICIT, Form, MalformedDataSet
+from rules.encoded.values import standard_vr
+from rules.encoded.writing import encode_element, encode_item
 from tests.rules.deid.phantom import SYNTAXES
 from tests.rules.deid.test_leaks import through
 

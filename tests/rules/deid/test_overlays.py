@@ -16,9 +16,9 @@ from router.transcoding.parts import blocks_of
 from router.transcoding.plan import Plan
 from router.transcoding.transcoder import Transcoder
 from rules.deid.engine import Refused
+from rules.editing.schema import Edit
 from rules.edits import apply_edits
-from rules.edits_schema import Edit
-from rules.encoded import EncodedDataSet
+from rules.encoded.data_set import EncodedDataSet
 from rules.loading import rules_of_texts
 from tests.router.transcoding.material import (
     BIG,

@@ -12,7 +12,7 @@ from pydicom.uid import UID
 from rules.deid.profile import Danger, Profile
 from rules.deid.table import Option
 from rules.edits import apply_edits
-from rules.encoded import EncodedDataSet, Slice
+from rules.encoded.data_set import EncodedDataSet, Slice
 from rules.resources import Resources
 from rules.tables import Tables
 from tests.rules.deid.phantom import FORMS, NAMES, SYNTAXES, Phantom, Planted, phantom

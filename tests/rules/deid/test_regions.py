@@ -13,10 +13,10 @@ from pydicom.dataset import Dataset
 
 from rules.deid.engine import Refused
 from rules.deid.regions import Region, boxes_of, outside_of, shipped
-from rules.documents import DocumentError, Section, parse_document
+from rules.documents.problems import Mistake
+from rules.documents.reading import DocumentError, Section, parse_document
+from rules.editing.schema_pixels import Burn
 from rules.edits import apply_edits
-from rules.edits_pixels import Burn
-from rules.problems import Mistake
 from tests.rules.deid.test_phantom import profile
 from tests.rules.deid.test_scan import encoded
 

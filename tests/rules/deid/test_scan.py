@@ -14,7 +14,7 @@ from pydicom.uid import UID, CTImageStorage
 from rules.deid.identifying import Kind
 from rules.deid.scan import findings, scan
 from rules.deid.table import Option
-from rules.encoded import EncodedDataSet
+from rules.encoded.data_set import EncodedDataSet
 from tests.rules.deid.phantom import NAMES, SYNTAXES, phantom
 from tests.rules.deid.test_phantom import EXPLICIT, deidentified, profile
 

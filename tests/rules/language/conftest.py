@@ -8,7 +8,7 @@ import pytest
 
 from rules.facts import Facts, FileFacts, GroupFacts, MappingAttributes, SourceFacts
 from rules.loading import rules_of_texts
-from rules.names import GROUP
+from rules.matching.names import GROUP
 from rules.routes import RouteTable, match
 
 RECEIVED = "2026-03-31T12:00:00+00:00"  # a Tuesday

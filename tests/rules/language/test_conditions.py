@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rules.conditions import Compiler, all_hold, first_failure
-from rules.conditions_schema import Condition, When
-from rules.documents import Mistake, parse_document
+from rules.documents.reading import Mistake, parse_document
 from rules.facts import Facts
 from rules.loading import load_rules, rules_of_texts
+from rules.matching.schema import Condition, When
+from rules.matching.view import Slots, View
 from rules.routes import RouteTable, explain, match
 from rules.tables import Tables
-from rules.view import Slots, View
 
 Given = Mapping[str, str | tuple[str, ...]]
 

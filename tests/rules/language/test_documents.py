@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field, model_validator
 
-from rules.documents import DocumentError, Mistake, Section, load_document, parse_document
+from rules.documents.reading import DocumentError, Mistake, Section, load_document, parse_document
 
 
 class Peer(Section):

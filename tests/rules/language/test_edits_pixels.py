@@ -2,9 +2,9 @@
 
 import pytest
 
-from rules.documents import DocumentError, Section, parse_document
-from rules.edits_pixels import TARGETS, Burn, TransferSyntax
-from rules.edits_schema import Edit, edits_key
+from rules.documents.reading import DocumentError, Section, parse_document
+from rules.editing.schema import Edit, edits_key
+from rules.editing.schema_pixels import TARGETS, Burn, TransferSyntax
 
 
 class Edits(Section):

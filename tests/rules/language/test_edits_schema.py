@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from rules.documents import DocumentError, Section, parse_document
-from rules.edits_schema import Edit, Replace, Set, edits_key
+from rules.documents.reading import DocumentError, Section, parse_document
+from rules.editing.schema import Edit, Replace, Set, edits_key
+from rules.editing.templates import parse_template
 from rules.loading import rules_of_texts
 from rules.resources import StandIns
 from rules.tags import parse_path
-from rules.templates import parse_template
 
 
 class Edits(Section):

@@ -9,10 +9,10 @@ import pytest
 import yaml
 
 from rules import json_schema, words
-from rules.conditions_schema import Condition, When
 from rules.deid.profile import Profile
-from rules.names import NAMED
-from rules.scenario_schema import Expectation
+from rules.matching.names import NAMED
+from rules.matching.schema import Condition, When
+from rules.scenarios.schema import Expectation
 from rules.schema import Route
 
 ROOT = Path(__file__).parents[3]

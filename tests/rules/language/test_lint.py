@@ -6,13 +6,13 @@ from textwrap import dedent
 
 import pytest
 
-from rules.coverage import Coverage
-from rules.documents import parse_document
+from rules.documents.reading import parse_document
 from rules.lint import KINDS, Finding, SiteNames, lint
 from rules.lint.tests import of_tests, untested
 from rules.lint.wanted import reached
 from rules.routes import RouteTable
-from rules.scenario_schema import ScenarioFile
+from rules.scenarios.coverage import Coverage
+from rules.scenarios.schema import ScenarioFile
 
 TableOf = Callable[[str], RouteTable]
 

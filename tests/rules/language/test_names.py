@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules.kinds import KINDS
-from rules.problems import Mistake, suggest
+from rules.documents.problems import Mistake, suggest
+from rules.matching.kinds import KINDS
 from rules.tags import ALL_PRIVATE, Tag, TagPattern, parse_path, parse_pattern
 from rules.uids import groups_of, uid_named
 

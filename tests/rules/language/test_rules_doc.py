@@ -7,20 +7,20 @@ from textwrap import dedent
 import pytest
 from pydantic import BaseModel
 
-from rules.conditions_schema import Between, Condition, When
 from rules.deid.profile import Danger, Profile
 from rules.deid.table import Option
-from rules.documents import parse_document
-from rules.edits_keyed import Hashing, Renumbering, Shifting
-from rules.edits_lookup import LookupTable, MappedValues
-from rules.edits_pixels import TARGETS, Burning, Lossy, Transcoding
-from rules.edits_schema import EDITS, FromTo, Replacement
-from rules.edits_structure import NewItem
+from rules.documents.reading import parse_document
+from rules.editing.schema import EDITS, FromTo, Replacement
+from rules.editing.schema_keyed import Hashing, Renumbering, Shifting
+from rules.editing.schema_lookup import LookupTable, MappedValues
+from rules.editing.schema_pixels import TARGETS, Burning, Lossy, Transcoding
+from rules.editing.schema_structure import NewItem
 from rules.flow_schema import Between as TimeOfDay
 from rules.flow_schema import WaitFor
 from rules.loading import rules_of_texts
-from rules.names import NAMED
-from rules.scenario_schema import Expectation, Scenario, ScenarioFile
+from rules.matching.names import NAMED
+from rules.matching.schema import Between, Condition, When
+from rules.scenarios.schema import Expectation, Scenario, ScenarioFile
 from rules.schema import Route, RuleFile
 from rules.send_to import GROUPS as GROUP_WORDS
 from rules.send_to import Balance, Failover, TableKey

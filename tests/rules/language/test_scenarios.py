@@ -7,10 +7,10 @@ from textwrap import dedent, indent
 import pytest
 from pydicom.data import get_testdata_file
 
-from rules.documents import DocumentError
-from rules.encoded import EncodedDataSet
+from rules.documents.reading import DocumentError
+from rules.encoded.data_set import EncodedDataSet
 from rules.routes import RouteTable
-from rules.scenarios import Result, run_scenarios
+from rules.scenarios.running import Result, run_scenarios
 
 TableOf = Callable[[str], RouteTable]
 

@@ -1,0 +1,1 @@
+"""The edits of a route: what may be written, as models, and each one carried out."""

@@ -1,0 +1,1 @@
+"""Encoded data sets: read, walked and changed where they stand, the rest left as it is."""

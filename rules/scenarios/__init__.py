@@ -1,0 +1,1 @@
+"""The tests that users write beside their rules (*.test.yaml)."""
