@@ -108,7 +108,8 @@ def test_each_process_is_killed_when_a_step_was_reached(running: Running) -> Non
     check(router, pacs, running.wanted)
     repeated = check_answers(modality, pacs, running.wanted)
     print(f"\n{len(rounds())} kills, {len(pacs.asked)} requests; {repeated} reports came twice")
-    assert repeated <= sum(step.__name__ == "told" for step, _ in rounds())
+    # Who died at an earlier step may just have told the modality, too, and not have noted it.
+    assert repeated <= len(rounds())
 
 
 class Modality:
