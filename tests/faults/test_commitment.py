@@ -56,7 +56,8 @@ def test_killed_when_each_step_was_reached(tmp_path: Path, modality: Archive) ->
         check(router, pacs, wanted)
         repeated = check_answers(modality, pacs, wanted)
     print(f"\n{len(wanted)} kills, {len(pacs.asked)} requests; {repeated} reports came twice")
-    assert repeated <= sum(step.__name__ == "told" for step in STEPS)
+    # Who died at an earlier step may just have told the modality, too, and not have noted it.
+    assert repeated <= len(STEPS)
 
 
 def test_killed_at_random(tmp_path: Path, modality: Archive) -> None:
