@@ -1,5 +1,6 @@
 """Other programs as children of a test: started, waited for, and ended with it."""
 
+import itertools
 import os
 import random
 import re
@@ -7,20 +8,32 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
-# Below the range that the system takes for outgoing connections, so that none of those takes a
-# port between our finding it free and a child's listening on it.
-_PORTS = range(15000, 32000)
+
+def _own_ports() -> Iterator[int]:
+    """Ports in an order of chance, each again only after all others, and none that another of
+    pytest's processes gives out: between our finding one free and a child's listening on it,
+    nobody else is to take it. For the same reason they lie below the range that the system
+    takes for outgoing connections.
+    """
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    ports = list(range(15000 + number, 32000, processes))
+    random.SystemRandom().shuffle(ports)
+    return itertools.cycle(ports)
+
+
+_PORTS = _own_ports()
 
 
 def free_port() -> int:
     """A TCP port that nobody listens on."""
     while True:
-        port = random.choice(_PORTS)
+        port = next(_PORTS)
         with socket.socket() as probe:
             try:
                 probe.bind(("0.0.0.0", port))
