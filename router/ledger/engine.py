@@ -116,18 +116,22 @@ class Ledger:
             self._engine = postgresql_engine(self.url)
         else:
             raise LedgerRefused(f"no ledger can be kept in {self.dialect}")
-        self._write_engine = self._engine.execution_options(ledger_write=True)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """One snapshot to read from; nothing written here is kept."""
         with translated_errors(), self._engine.connect() as conn:
+            if self._writers is not None:
+                _begin(conn, "BEGIN")
             yield conn
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """One transaction: committed when the block ends, rolled back when it raises."""
-        with translated_errors(), self._turn(), self._write_engine.begin() as conn:
+        with translated_errors(), self._turn(), self._engine.begin() as conn:
+            if self._writers is not None:
+                # A deferred transaction that turns writer half-way cannot wait: it fails, "locked".
+                _begin(conn, "BEGIN IMMEDIATE")
             yield conn
 
     def transact(self, act: Callable[[Connection], T]) -> T:
@@ -234,7 +238,6 @@ def _sqlite_engine(url: URL) -> Engine:
     )
     event.listen(engine, "do_connect", partial(_make_private, url.database))
     event.listen(engine, "connect", _set_pragmas)
-    event.listen(engine, "begin", _begin)
     return engine
 
 
@@ -247,17 +250,26 @@ def _make_private(path: str, *connecting: object) -> None:
 
 
 def _set_pragmas(connection: sqlite3.Connection, record: object) -> None:
-    # SQLAlchemy does not wrap what a listener raises.
-    try:
+    with _driver_errors():
         for pragma in SQLITE_PRAGMAS:
             connection.execute(pragma).close()
+
+
+def _begin(conn: Connection, words: str) -> None:
+    # Said to the driver, not by a listener: an engine that has any for its statements looks for
+    # more at each of them, which costs as much as running a small one.
+    driver = conn.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)
+    with _driver_errors():
+        driver.execute(words).close()
+
+
+@contextmanager
+def _driver_errors() -> Iterator[None]:
+    """Translate what the driver says where SQLAlchemy does not wrap it."""
+    try:
+        yield
     except sqlite3.OperationalError as error:
         raise LedgerUnavailable(str(error)) from None
     except sqlite3.DatabaseError as error:
         raise LedgerRefused(str(error)) from None
-
-
-def _begin(conn: Connection) -> None:
-    # A deferred transaction that turns writer half-way cannot wait: it fails with "locked".
-    write = conn.get_execution_options().get("ledger_write", False)
-    conn.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
