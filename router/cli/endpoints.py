@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from router.cli.options import Exit, fail
+from router.dicom.ae_title import is_valid_ae_title
 
 DEFAULT_PORT = 104
 
@@ -58,12 +59,13 @@ def address(text: str) -> tuple[str, int]:
 
 def ae_title(text: str) -> str:
     """An AE title as the standard wants it, or the end of the command."""
-    from router.config_values import check_ae_title
-
-    try:
-        return check_ae_title(text)
-    except ValueError as error:
-        fail(Exit.USAGE, f"{text!r} is no AE title: {error}")
+    title = text.strip(" ")
+    if not is_valid_ae_title(title):
+        fail(
+            Exit.USAGE,
+            f"{text!r} is no AE title: 1 to 16 characters of printable ASCII, no backslash",
+        )
+    return title
 
 
 def tls_towards_peer(

@@ -1,6 +1,7 @@
 """`dicom-router send`: sends files and folders to a Storage SCP."""
 
 import dataclasses
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -74,7 +75,7 @@ def send(
     items, skipped = _read(files)
     sending = Sending(open_for, width=associations)
     started = time.monotonic()
-    _run(sending, items, watched=not as_json)
+    _run(sending, items, watched=not as_json and sys.stderr.isatty())
     _report(sending, skipped, f"{host}:{port}", time.monotonic() - started, as_json=as_json)
     if sending.tally.failures:
         raise typer.Exit(Exit.FAILED)
@@ -99,32 +100,35 @@ def _read(paths: Sequence[Path]) -> tuple[list["Item"], list["Failure"]]:
 
 def _run(sending: "Sending", items: Sequence["Item"], *, watched: bool) -> None:
     """Send in a thread of its own, so that Ctrl-C and the progress bar have this one."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
     from router.cli.outbox import groups
 
     runner = threading.Thread(target=sending.run, args=(groups(items),), daemon=True)
-    console = Console(stderr=True)
+    runner.start()
+    try:
+        if watched:
+            _watch(sending, runner, len(items))
+        runner.join()
+    except KeyboardInterrupt:
+        sending.stop()
+        runner.join()
+
+
+def _watch(sending: "Sending", runner: threading.Thread, total: int) -> None:
+    """Show how far it is, until it ends."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
-    disabled = not (watched and console.is_terminal)
-    with Progress(*columns, console=console, transient=True, disable=disabled) as progress:
-        task = progress.add_task("", total=len(items))
-        runner.start()
-        started = time.monotonic()
-        try:
-            while runner.is_alive():
-                runner.join(_LOOK_AGAIN)
-                tally = sending.tally
-                done = tally.sent + len(tally.failures)
-                rate = tally.sent / (time.monotonic() - started)
-                words = f"{rate:,.0f}/s" + (
-                    f", {len(tally.failures)} failed" * bool(tally.failures)
-                )
-                progress.update(task, completed=done, description=words)
-        except KeyboardInterrupt:
-            sending.stop()
-            runner.join()
+    started = time.monotonic()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("", total=total)
+        while runner.is_alive():
+            runner.join(_LOOK_AGAIN)
+            tally = sending.tally
+            done = tally.sent + len(tally.failures)
+            rate = tally.sent / (time.monotonic() - started)
+            words = f"{rate:,.0f}/s" + f", {len(tally.failures)} failed" * bool(tally.failures)
+            progress.update(task, completed=done, description=words)
 
 
 def _report(

@@ -1,9 +1,8 @@
 """Unique identifiers that code speaks of by name; pydicom's dictionary knows the rest."""
 
 import re
+from functools import cache
 from typing import Final
-
-from pydicom._uid_dict import UID_dictionary
 
 # Ours, fixed for ever: 2.25 and a UUID drawn once (PS3.5 B.2).
 IMPLEMENTATION_CLASS_UID: Final = "2.25.272800865391500293163026327602754899798"
@@ -27,26 +26,7 @@ LONGEST_UID = 64
 
 _COMPONENTS = re.compile(r"(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))*")
 
-_SOP_CLASSES = {
-    uid: name for uid, (name, kind, *_) in UID_dictionary.items() if kind.endswith("SOP Class")
-}
-
-STORAGE_SOP_CLASSES: Final[frozenset[str]] = frozenset(
-    uid
-    for uid, name in _SOP_CLASSES.items()
-    if "Storage" in name and "Storage Commitment" not in name and uid != MEDIA_STORAGE_DIRECTORY
-)
-"""The standard's storage SOP classes that the dictionary has, retired ones included."""
-
 _STORAGE_ROOT = "1.2.840.10008.5.1.4.1.1."
-
-_OTHER_SOP_CLASSES = frozenset(uid for uid, name in _SOP_CLASSES.items() if name)
-_OTHER_SOP_CLASSES -= STORAGE_SOP_CLASSES
-
-TRANSFER_SYNTAXES: Final[frozenset[str]] = frozenset(
-    uid for uid, (_, kind, *_) in UID_dictionary.items() if kind == "Transfer Syntax"
-)
-"""The standard's transfer syntaxes, retired ones included (PS3.6 annex A)."""
 
 
 def is_valid_uid(uid: str) -> bool:
@@ -55,18 +35,28 @@ def is_valid_uid(uid: str) -> bool:
     return len(uid) <= LONGEST_UID and _COMPONENTS.fullmatch(uid) is not None
 
 
+@cache
+def storage_sop_classes() -> frozenset[str]:
+    """The standard's storage SOP classes that the dictionary has, retired ones included."""
+    return frozenset(
+        uid
+        for uid, name in _sop_classes().items()
+        if "Storage" in name and "Storage Commitment" not in name and uid != MEDIA_STORAGE_DIRECTORY
+    )
+
+
 def is_standard_storage(uid: str) -> bool:
     """Return whether `uid` is a storage SOP class of the standard, one newer than the dictionary
     included: nothing but the standard gets UIDs under its root for composite objects."""
-    if uid in STORAGE_SOP_CLASSES:
+    if uid in storage_sop_classes():
         return True
-    return uid.startswith(_STORAGE_ROOT) and uid not in _OTHER_SOP_CLASSES and is_valid_uid(uid)
+    return uid.startswith(_STORAGE_ROOT) and may_be_storage(uid) and is_valid_uid(uid)
 
 
 def may_be_storage(uid: str) -> bool:
     """Return whether `uid` can be stored: a storage SOP class of the standard, or a class the
     dictionary does not know (private, or newer than the dictionary)."""
-    return uid not in _OTHER_SOP_CLASSES
+    return uid in storage_sop_classes() or not _sop_classes().get(uid)
 
 
 def encode_uid(uid: str) -> bytes:
@@ -77,3 +67,15 @@ def encode_uid(uid: str) -> bytes:
 def decode_uid(field: bytes | memoryview) -> str:
     """Return the UID in a field, without the padding (NUL, or spaces as some write) behind it."""
     return str(field, "latin-1").rstrip("\0 ")
+
+
+@cache
+def _sop_classes() -> dict[str, str]:
+    """Names of the dictionary's SOP classes; some have none."""
+    # All of pydicom comes with it, a quarter of a second that a command which only sends does
+    # not wait for.
+    from pydicom._uid_dict import UID_dictionary
+
+    return {
+        uid: name for uid, (name, kind, *_) in UID_dictionary.items() if kind.endswith("SOP Class")
+    }

@@ -16,7 +16,11 @@ from router.dicom.events import (
 )
 from router.dicom.negotiation import Acceptance, NegotiatedContext, negotiate
 from router.dicom.reasons import RejectReason, RejectResult
+from router.dicom.uids import storage_sop_classes
 from router.net.connection import Connection
+
+# Read with this module, not while the first peer waits for the answer to its request.
+storage_sop_classes()
 
 SUCCESS = 0x0000
 

@@ -210,6 +210,28 @@ def test_a_status_that_is_none_is_a_usage_error(call: Any):
     assert call("sink", "--status", "full").code == 2
 
 
+def test_send_imports_nothing_it_can_do_without(start_sink, files):
+    sink = start_sink()
+    script = (
+        "import sys\n"
+        "from router.cli import app\n"
+        f"words = ['send', {str(files)!r}, '--to', {sink.address!r}, '--json']\n"
+        "try:\n    app(words)\n"
+        "finally:\n    print(*sys.modules, file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert json.loads(done.stdout)["sent"] == 10
+    slow = {"pydicom", "numpy", "yaml", "rich", "structlog", "sqlalchemy", "prometheus_client"}
+    assert slow & set(done.stderr.split()) == set()
+
+
+@pytest.mark.parametrize("title", ["", "  ", "seventeen letters", "BACK\\SLASH", "LÖWE"])
+def test_what_is_no_ae_title_is_told(call: Any, files, title: str):
+    said = call("send", files, "--to", "127.0.0.1:104", "--called", title)
+    assert said.code == 2
+    assert "is no AE title: 1 to 16 characters" in said.err
+
+
 def test_nothing_to_send_is_a_failure(call: Any, tmp_path: Path):
     (tmp_path / "notes").write_text("not DICOM" * 50)
     said = call("send", tmp_path, "--to", "127.0.0.1:104")
