@@ -49,8 +49,8 @@ from router.ledger import Ledger
 from router.net.services import Service
 from router.routing.batch import Policy, Routing
 from router.rulebook import Rulebook, Shadow
-from router.store import Heads, Spool, Store
-from router.store.directory import free_bytes as free_bytes_of
+from router.store import Recent, Spool, Store
+from router.store.disk import free_bytes as free_bytes_of
 from router.store.opening import open_spool, open_store
 from router.transcoding.copies import Copies
 from router.transcoding.transcoder import Transcoder
@@ -58,6 +58,9 @@ from workers.commitment import CommitmentTask
 from workers.duties import Duty
 from workers.egress import EgressTask
 from workers.routing import RoutingTask
+
+UNREAD_SECONDS = 30.0
+"""Objects in memory that were received longer ago wait for something: the disk has them, too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +73,7 @@ class Parts:
     rulebook: Rulebook
     broker: Broker
     store: Store
+    recent: Recent | None
     spool: Spool
     transcoder: Transcoder
     copies: Copies
@@ -89,7 +93,9 @@ def parts_of(
     DocumentError for rules with mistakes; LedgerError; OSError; TlsFailed."""
     rulebook = Rulebook(path, site, ledger=ledger, who=name, leads=leads)
     rulebook.open()
-    store = open_store(site)
+    # One process does it all: what it receives it reads, too.
+    recent = Recent() if site.broker == "memory://" else None
+    store = open_store(site, recent)
     transcoder = Transcoder(site.codecs)
     return Parts(
         site=site,
@@ -103,7 +109,8 @@ def parts_of(
             tls=site.broker_tls,
         ),
         store=store,
-        spool=Spool(store, heads=Heads() if site.broker == "memory://" else None),
+        recent=recent,
+        spool=Spool(store),
         transcoder=transcoder,
         copies=Copies(transcoder),
         stopping=threading.Event(),
@@ -112,7 +119,7 @@ def parts_of(
 
 def ingress(parts: Parts, guests: Mapping[str, Guests] | None) -> Ingress:
     """What receives. `guests`: where other processes share the listeners."""
-    spool = open_spool(parts.site, parts.spool)
+    spool = open_spool(parts.site, parts.spool, parts.recent)
     site = parts.rulebook.site
     scp = CommitmentScp(ledger=parts.ledger, site=site, terms=terms_of(site))
     services: dict[str, Service] = {PUSH: scp}
@@ -259,11 +266,14 @@ def duties_at_home(parts: Parts, pool: Pool) -> list[Duty]:
         with suppress(FileNotFoundError):  # nothing is received here
             metrics.FREE_BYTES.set(free_bytes_of(parts.site.spool_path))
 
-    return [
+    duties = [
         Duty(name="pool", every=1.0, act=lambda: pool.reap(time.monotonic())),
         Duty(name="copies", every=10.0, act=parts.copies.end_old),
         Duty(name="free_bytes", every=10.0, act=free_bytes),
     ]
+    if (recent := parts.recent) is not None:
+        duties.append(Duty(name="recent", every=10.0, act=lambda: recent.let_go(UNREAD_SECONDS)))
+    return duties
 
 
 def _policy(site: Site) -> Policy:

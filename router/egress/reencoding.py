@@ -4,15 +4,15 @@ Native pixel data is handed on by reference, and only the header is written anew
 pixel data is decompressed; the copy is kept for other destinations that take nothing else either.
 """
 
-import mmap
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 from router.egress import outcomes
 from router.egress.contexts import Choice
-from router.egress.payloads import Payload, PayloadUnusable
+from router.egress.payloads import Payload, PayloadUnusable, part_of
 from router.ledger import LeasedDelivery
-from router.net.data_source import DataSource, FileSlice
+from router.net.data_source import DataSource, FileSlice, Piece
+from router.store import mapped
 from router.transcoding.copies import Copies
 from router.transcoding.errors import CannotTranscode, NoCodecs
 from rules.encoded.data_set import EncodedDataSet, MalformedDataSet, Slice
@@ -39,22 +39,22 @@ def encoded(
             yield choice, copy
         return
     # Mapped, since of a large object only the header's pages are ever touched.
-    with mmap.mmap(payload.file.fd, 0, prot=mmap.PROT_READ) as mapped:
+    with mapped(payload.file) as content:
         try:
-            data_set = EncodedDataSet.read(mapped, stored, delivery.data_set_offset)
+            data_set = EncodedDataSet.read(content, stored, delivery.data_set_offset)
             pieces = reencode(data_set, choice.transfer_syntax_uid)
         except CannotReencode as error:
             raise _held("no_transfer_syntax_accepted", error) from None
         except MalformedDataSet as error:
             raise _held("data_set_malformed", error) from None
-        stands_in_file = data_set.source is mapped  # a deflated one was inflated into memory
+        stands_in_file = data_set.source is content  # a deflated one was inflated into memory
         with ExitStack() as views:
-            data: list[bytes | memoryview | FileSlice] = []
+            data: list[Piece] = []
             for piece in pieces:
                 if not isinstance(piece, Slice):
                     data.append(piece)
                 elif stands_in_file:
-                    data.append(FileSlice(payload.file.fd, piece.offset, piece.length))
+                    data.append(part_of(payload.file, piece.offset, piece.length))
                 else:
                     view = data_set.view(piece.offset, piece.length)
                     data.append(views.enter_context(view))
@@ -67,9 +67,9 @@ def _decompressed(
 ) -> Iterator[FileSlice]:
     with ExitStack() as stack:
         try:
-            mapped = stack.enter_context(mmap.mmap(payload.file.fd, 0, prot=mmap.PROT_READ))
+            content = stack.enter_context(mapped(payload.file))
             data_set = EncodedDataSet.read(
-                mapped, delivery.transfer_syntax_uid, delivery.data_set_offset
+                content, delivery.transfer_syntax_uid, delivery.data_set_offset
             )
             key = delivery.payload_id, choice.transfer_syntax_uid
             copy = stack.enter_context(copies.copy(key, data_set))

@@ -110,8 +110,6 @@ class Reception:
             pieces[:1] = [mark, head[len(mark) :]]
             self._marked = True
         self._writer.writev(pieces)
-        if self._spool.heads is not None:
-            self._spool.heads.keep(self.object_id, pieces, whole=last)
 
     def _mark(self) -> bytes:
         return encode_mark(
@@ -158,7 +156,6 @@ class Reception:
         """Remove what was written: the object was never acknowledged."""
         self._writer.abort()
         self._spool.settled([self.object_id])
-        self._spool.head_of(self.object_id)
 
 
 @lru_cache(maxsize=1024)

@@ -265,7 +265,7 @@ class Routing:
     def _route_by_header(self, stored: StoredObject, scene: Scene) -> RoutingResult:
         table = scene.table
         try:
-            with open_header(self._spool.store, stored, self._spool.head_of(stored.id)) as header:
+            with open_header(self._spool.store, stored) as header:
                 return self._decide(stored, scene, header)
         except MalformedDataSet as error:
             log.warning("object held: malformed", object_id=stored.id, offset=error.offset)

@@ -5,14 +5,13 @@ Their bytes for what the original says, their pictures for text.
 
 from __future__ import annotations
 
-import mmap
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from router.ledger import DerivedObject
 from router.routing.derive import derive
-from router.store import Spool
+from router.store import Spool, mapped
 from router.transcoding.errors import CannotTranscode
 from router.transcoding.looking import find_text
 from router.transcoding.transcoder import Transcoder
@@ -83,12 +82,7 @@ def _look(
 
 @contextmanager
 def _opened(spool: Spool, derived: DerivedObject) -> Iterator[EncodedDataSet]:
-    with spool.store.open(derived.id) as file:
-        content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        try:
-            yield EncodedDataSet.read(
-                content, derived.transfer_syntax_uid, offset=derived.data_set_offset
-            )
-        finally:
-            with suppress(BufferError):
-                content.close()
+    with spool.store.open(derived.id) as file, mapped(file) as content:
+        yield EncodedDataSet.read(
+            content, derived.transfer_syntax_uid, offset=derived.data_set_offset
+        )

@@ -1,7 +1,6 @@
 """Keeps the bytes: a port, and stores behind it."""
 
 from router.store.directory import DirectoryStore
-from router.store.heads import HEAD_BYTES, Heads
 from router.store.ids import bucket_of, is_object_id, new_object_id
 from router.store.memory import MemoryStore
 from router.store.port import (
@@ -13,18 +12,19 @@ from router.store.port import (
     StoredFile,
     StoreUnavailable,
     Writer,
+    mapped,
 )
+from router.store.recent import Recent
 from router.store.spool import Spool
 
 __all__ = [
     "BLOCK",
     "Bytes",
     "Closing",
-    "HEAD_BYTES",
     "DirectoryStore",
-    "Heads",
     "LocalFile",
     "MemoryStore",
+    "Recent",
     "Spool",
     "Store",
     "StoreUnavailable",
@@ -32,5 +32,6 @@ __all__ = [
     "Writer",
     "bucket_of",
     "is_object_id",
+    "mapped",
     "new_object_id",
 ]

@@ -8,21 +8,25 @@ import contextlib
 import errno
 import os
 import threading
-from collections import deque
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
+from router.store.disk import (
+    CACHE_WINDOW,
+    NAMES_FOLLOW_DATA,
+    CacheWindow,
+    drop_cached,
+    file_system_of,
+    free_bytes,
+    sync_folder,
+)
+from router.store.gathering import GatheringWriter, Place
 from router.store.ids import BUCKET_DIGITS, bucket_of, is_object_id, new_object_id
 from router.store.port import Aborting, Bytes, LocalFile, Store, StoreUnavailable
+from router.store.recent import Recent, RecentFile
 
 SUFFIX = ".dcm"
-
-NAMES_FOLLOW_DATA = frozenset({"ext3", "ext4", "xfs", "btrfs", "tmpfs"})
-"""File systems whose fdatasync of a new file also makes its name durable."""
-
-CACHE_WINDOW = 128 << 20
-"""Bytes of files just written that are left in the page cache: what half a second of CT slices
-takes, and that is longer than an object waits for its verdict and a healthy destination."""
 
 LARGE = 128 << 10
 """Bytes. Of a shorter file that need not be durable the system decides when it is written out: many
@@ -37,42 +41,9 @@ _IOV_MAX = os.sysconf("SC_IOV_MAX")
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
-class CacheWindow:
-    """Keeps the files written last in the page cache, and those before them out of it.
-
-    An object is read soon after it was written, or much later, once. Left alone, the kernel
-    would fill all memory with objects that nobody reads again: each write then waits for a page
-    to be found, and the ledger's own pages are driven out. Reusing a few pages over and over made
-    durable writes of 525 KB three times as fast (bench/README.md).
-    """
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._held = 0
-        self._files: deque[tuple[str, int]] = deque()
-        self._mutex = threading.Lock()
-
-    def add(self, path: str, size: int) -> None:
-        """A file was written; others may leave the window for it."""
-        leaving: list[str] = []
-        with self._mutex:
-            self._files.append((path, size))
-            self._held += size
-            while self._held > self._size:
-                left, its_size = self._files.popleft()
-                self._held -= its_size
-                leaving.append(left)
-        for left in leaving:
-            with contextlib.suppress(FileNotFoundError):
-                fd = os.open(left, os.O_RDONLY | os.O_CLOEXEC)
-                try:
-                    _drop_cached(fd)
-                finally:
-                    os.close(fd)
-
-
 class DirectoryWriter(Aborting):
-    """One new file of a directory store."""
+    """One new file of a directory store that other processes read: the page cache is where they
+    meet."""
 
     __slots__ = ("_fd", "_folder", "_path", "_window", "size")
 
@@ -117,12 +88,12 @@ class DirectoryWriter(Aborting):
         if sync:
             os.fdatasync(self._fd)
             if self._folder is not None:
-                _sync_folder(self._folder)
+                sync_folder(self._folder)
         elif self.size < LARGE:
             self._close()
             return
         else:
-            _drop_cached(self._fd)  # only begins to write them out, since they are dirty
+            drop_cached(self._fd)  # only begins to write them out, since they are dirty
         self._close()
         self._window.add(self._path, self.size)
 
@@ -147,12 +118,18 @@ class DirectoryStore:
     """Files in a folder, one sub-folder for each bucket."""
 
     def __init__(
-        self, root: Path, *, sync_folders: bool | None = None, keep_newest: bool = False
+        self,
+        root: Path,
+        *,
+        sync_folders: bool | None = None,
+        passing: bool = False,
+        recent: Recent | None = None,
     ) -> None:
         """Makes `root` if need be. `sync_folders`: None asks the file system's kind.
 
-        `keep_newest`: an emptied folder stays as long as it is the newest one's turn, for a store
-        whose files are gone as soon as they have come.
+        `passing`: files are gone as soon as they have come, to a store elsewhere. An emptied folder
+        then stays as long as it is the newest one's turn. `recent`: what this process writes it
+        reads, too, itself; objects are found there, until the last store has deleted them.
         """
         self.root = root
         root.mkdir(parents=True, exist_ok=True)
@@ -163,7 +140,9 @@ class DirectoryStore:
         self._identity = (stat.st_dev, stat.st_ino)
         self._window = CacheWindow(CACHE_WINDOW)
         self._made: set[str] = set()
-        self._keep_newest = keep_newest
+        self._passing = passing
+        self._recent = recent
+        self._place = None if recent is None else Place(recent=recent, window=self._window)
         self._emptied: dict[str, str] = {}
         self._making = threading.Lock()
 
@@ -171,7 +150,7 @@ class DirectoryStore:
         """Where an object's file is, or would be. ValueError for what is no id."""
         return Path(self._path(object_id))
 
-    def create(self, object_id: str) -> DirectoryWriter:
+    def create(self, object_id: str) -> DirectoryWriter | GatheringWriter:
         path = self._path(object_id)
         bucket = bucket_of(object_id)
         folder = os.path.dirname(path)
@@ -182,7 +161,10 @@ class DirectoryStore:
         except FileNotFoundError:  # an emptied bucket was removed since, or all of it is away
             self._make_bucket(bucket, folder)
             fd = os.open(path, _NEW, 0o640)
-        return DirectoryWriter(path, fd, folder if self._sync_folders else None, self._window)
+        synced = folder if self._sync_folders else None
+        if self._place is not None:
+            return GatheringWriter(self._place, object_id, path, fd, synced)
+        return DirectoryWriter(path, fd, synced, self._window)
 
     def adopt(self, object_id: str, source: Store) -> bool:
         """By a second name for the file, where both stores lie on one file system and mount."""
@@ -203,7 +185,12 @@ class DirectoryStore:
         self._window.add(path, size)
         return True
 
-    def open(self, object_id: str, *, ahead: int | None = None) -> LocalFile:
+    def open(self, object_id: str, *, ahead: int | None = None) -> LocalFile | RecentFile:
+        if self._recent is not None and (content := self._recent.find(object_id)) is not None:
+            return RecentFile(content, partial(self._open, object_id))
+        return self._open(object_id)
+
+    def _open(self, object_id: str) -> LocalFile:
         try:
             return LocalFile(os.open(self._path(object_id), os.O_RDONLY | os.O_CLOEXEC))
         except FileNotFoundError:
@@ -217,6 +204,7 @@ class DirectoryStore:
     def delete(self, object_ids: Iterable[str]) -> int:
         deleted = missed = 0
         folders: dict[str, str] = {}
+        object_ids = list(object_ids)
         for object_id in object_ids:
             path = self._path(object_id)
             try:
@@ -228,7 +216,9 @@ class DirectoryStore:
                 folders[bucket_of(object_id)] = os.path.dirname(path)
         if missed:
             self._check_mounted()
-        if self._keep_newest:
+        if self._recent is not None and not self._passing:
+            self._recent.forget(object_ids)
+        if self._passing:
             folders = self._of_the_past(folders)
         for bucket, folder in folders.items():
             self._remove_if_empty(bucket, folder)
@@ -292,14 +282,14 @@ class DirectoryStore:
         finally:
             os.close(fd)
         if self._sync_folders:
-            _sync_folder(os.path.dirname(path))
+            sync_folder(os.path.dirname(path))
         return size
 
     def _make_bucket(self, bucket: str, folder: str) -> None:
         self._check_mounted()
         with self._making:
             os.makedirs(folder, mode=0o750, exist_ok=True)
-            _sync_folder(str(self.root))
+            sync_folder(str(self.root))
             self._made.add(bucket)
 
     def _remove_if_empty(self, bucket: str, folder: str) -> None:
@@ -308,39 +298,5 @@ class DirectoryStore:
             self._made.discard(bucket)
 
 
-def free_bytes(folder: Path) -> int:
-    """Room left on the disk of a folder."""
-    stat = os.statvfs(folder)
-    return stat.f_bavail * stat.f_frsize
-
-
 def _is_bucket(name: str) -> bool:
     return len(name) == BUCKET_DIGITS and is_object_id(name + "0" * (32 - BUCKET_DIGITS))
-
-
-def _drop_cached(fd: int) -> None:
-    if hasattr(os, "posix_fadvise"):
-        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
-
-
-def _sync_folder(folder: str) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def file_system_of(path: Path) -> str:
-    """The kind of file system that `path` lies on; empty where the platform does not say."""
-    try:
-        device = os.stat(path).st_dev
-        lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return ""
-    wanted = f"{os.major(device)}:{os.minor(device)}"
-    for line in lines:
-        mount, _, source = line.partition(" - ")
-        if mount.split()[2] == wanted:
-            return source.split()[0]
-    return ""

@@ -12,6 +12,7 @@ from router.config_store import StoreFolder
 from router.logs import get_logger
 from router.store.directory import DirectoryStore
 from router.store.port import Store, StoreUnavailable
+from router.store.recent import Recent
 from router.store.s3 import S3Store
 from router.store.s3_errors import StoreRefuses
 from router.store.spool import Spool
@@ -23,16 +24,17 @@ MOST_PROCESSES = 64
 log = get_logger("store")
 
 
-def open_store(site: Site) -> Store:
-    """The store of a site, ready for work; after a fork, since it has threads.
+def open_store(site: Site, recent: Recent | None = None) -> Store:
+    """The store of a site, ready for work; after a fork, since it has threads. `recent`: where this
+    process keeps what it receives, if it does the rest, too.
 
     StoreRefuses where only a person can help: no such bucket, wrong credentials. A store that is
     away is waited for by whoever needs it. OSError for a folder that cannot be had.
     """
     if isinstance(site.store, StoreFolder):
-        return DirectoryStore(site.store.path)
+        return DirectoryStore(site.store.path, recent=recent)
     temporary = site.spool_path if site.spool_path.is_dir() else None
-    store = S3Store(site.store, site.s3, temporary=temporary)
+    store = S3Store(site.store, site.s3, temporary=temporary, recent=recent)
     try:
         store.check()
     except StoreRefuses as error:
@@ -46,7 +48,7 @@ class SpoolTaken(OSError):
     """Another process receives into this folder."""
 
 
-def open_spool(site: Site, written: Spool) -> Spool:
+def open_spool(site: Site, written: Spool, recent: Recent | None = None) -> Spool:
     """Where this process receives: `written`, into the store itself, or this machine's disk first.
 
     `written` is the spool of what the process writes into the store. A spool belongs to one
@@ -65,8 +67,8 @@ def open_spool(site: Site, written: Spool) -> Spool:
         folder = site.spool_path / str(number)
         with contextlib.suppress(BlockingIOError):
             lock = _locked(folder)
-            kept = DirectoryStore(folder, keep_newest=True)
-            spool = Spool(kept, node=_node(folder), heads=written.heads)
+            kept = DirectoryStore(folder, passing=True, recent=recent)
+            spool = Spool(kept, node=_node(folder))
             spool.lock = lock
             return spool
     raise SpoolTaken(errno.EBUSY, f"all spools in {site.spool_path} are taken")

@@ -7,9 +7,11 @@ written once, from its start; only its head may be written over before the commi
 committed may be found after a crash, whole or in part.
 """
 
+import mmap
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -90,6 +92,11 @@ class StoredFile(Protocol):
         """Whether the bytes lie on this machine: a descriptor is then at hand, reads are cheap."""
 
     @property
+    def content(self) -> memoryview | None:
+        """All bytes of the file, where they are in memory anyway; None where they are not. Good
+        beyond `close`, for as long as somebody holds it."""
+
+    @property
     def fd(self) -> int:
         """A descriptor of the file, for mmap and pread; its position is nobody's.
 
@@ -146,6 +153,7 @@ class LocalFile(Closing):
     __slots__ = ("fd", "size")
 
     is_local = True
+    content: memoryview | None = None
 
     def __init__(self, fd: int) -> None:
         """Takes over the descriptor `fd`."""
@@ -176,6 +184,22 @@ class LocalFile(Closing):
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
+
+
+@contextmanager
+def mapped(file: StoredFile) -> Iterator[memoryview | mmap.mmap]:
+    """All bytes of a file, to be looked at in places, without any of them being copied. OSError if
+    the store does not give them."""
+    if file.content is not None:
+        yield file.content
+        return
+    content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    try:
+        yield content
+    finally:
+        # An error on its way up may still have views in its traceback: the last of them unmaps it.
+        with suppress(BufferError):
+            content.close()
 
 
 class Store(Protocol):

@@ -27,6 +27,7 @@ class RemoteFile(Closing):
     """An object of a bucket, open for reading by one thread. Opening it reads its first bytes."""
 
     is_local = False
+    content = None
 
     def __init__(
         self, client: Client, key: str, *, readers: Executor, ahead: int, temporary: Path | None

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from obstore.store import S3Store as Client
 from router.config_store import S3Settings, StoreBucket
 from router.store.ids import BUCKET_DIGITS, bucket_of, is_object_id
 from router.store.port import Aborting, Bytes, Store
+from router.store.recent import Recent, RecentFile
 from router.store.remote_file import READ_BLOCK, RemoteFile
 from router.store.s3_errors import translated
 
@@ -94,12 +96,18 @@ class S3Store:
     """Objects in a bucket of an S3 server. Make it after a fork, not before: it has threads."""
 
     def __init__(
-        self, where: StoreBucket, settings: S3Settings, *, temporary: Path | None = None
+        self,
+        where: StoreBucket,
+        settings: S3Settings,
+        *,
+        temporary: Path | None = None,
+        recent: Recent | None = None,
     ) -> None:
         """Asks nothing of the server yet. `temporary`: the folder for objects that must be had
-        whole; None for the system's."""
+        whole; None for the system's. `recent`: what need not be asked for."""
         self._client = _client(where, settings)
         self._temporary = temporary
+        self._recent = recent
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
 
     def check(self) -> None:
@@ -114,7 +122,12 @@ class S3Store:
     def adopt(self, object_id: str, source: Store) -> bool:
         return False
 
-    def open(self, object_id: str, *, ahead: int | None = None) -> RemoteFile:
+    def open(self, object_id: str, *, ahead: int | None = None) -> RemoteFile | RecentFile:
+        if self._recent is not None and (content := self._recent.find(object_id)) is not None:
+            return RecentFile(content, partial(self._open, object_id, ahead))
+        return self._open(object_id, ahead)
+
+    def _open(self, object_id: str, ahead: int | None) -> RemoteFile:
         return RemoteFile(
             self._client,
             _key(object_id),
@@ -124,7 +137,10 @@ class S3Store:
         )
 
     def delete(self, object_ids: Iterable[str]) -> int:
+        object_ids = list(object_ids)
         keys = [_key(object_id) for object_id in object_ids]
+        if self._recent is not None:
+            self._recent.forget(object_ids)
         if keys:
             with translated("delete"):
                 obstore.delete(self._client, keys)

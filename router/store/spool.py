@@ -11,7 +11,6 @@ import threading
 from collections.abc import Iterable
 from typing import TextIO
 
-from router.store.heads import Heads
 from router.store.ids import bucket_of, new_object_id
 from router.store.port import Store, Writer
 
@@ -19,11 +18,9 @@ from router.store.port import Store, Writer
 class Spool:
     """Hands out new files and knows which objects the ledger has not got yet. Thread-safe."""
 
-    def __init__(self, store: Store, node: str = "", heads: Heads | None = None) -> None:
-        """`node`: the spool's own name in the ledger, where it has one. `heads`: where the same
-        process also reads what is received."""
+    def __init__(self, store: Store, node: str = "") -> None:
+        """`node`: the spool's own name in the ledger, where it has one."""
         self.store = store
-        self.heads = heads
         self.node = node
         self.lock: TextIO | None = None
         """Held while this process receives into the folder."""
@@ -41,10 +38,6 @@ class Spool:
         except OSError:
             self.settled([object_id])
             raise
-
-    def head_of(self, object_id: str) -> bytes | None:
-        """What its file begins with, if that is still in memory; only once."""
-        return None if self.heads is None else self.heads.take(object_id)
 
     def resumed(self, object_ids: Iterable[str]) -> None:
         """A scan found these: they are on their way to the ledger again."""

@@ -11,17 +11,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from router.store import DirectoryStore, MemoryStore, Store, bucket_of, new_object_id
+from router.store import DirectoryStore, MemoryStore, Recent, Store, bucket_of, new_object_id
 from router.store.s3 import S3Store
 from tests.s3_server import S3Server, place
 from tests.s3_server import settings as s3_settings
 
 
-@pytest.fixture(params=["directory", "memory", "s3"])
+@pytest.fixture(params=["directory", "directory of one process", "memory", "s3"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     """Every store there is; the one in a bucket under a prefix of its own."""
     if request.param == "directory":
         yield DirectoryStore(tmp_path / "store")
+    elif request.param == "directory of one process":
+        yield DirectoryStore(tmp_path / "store", recent=Recent())
     elif request.param == "memory":
         yield MemoryStore()
     else:

@@ -40,7 +40,7 @@ class House:
         self.restart()
 
     def restart(self) -> None:
-        self.spool = Spool(DirectoryStore(self.folder / "spool", keep_newest=True))
+        self.spool = Spool(DirectoryStore(self.folder / "spool", passing=True))
         self.intake = Intake(
             ledger=self.ledger,
             broker=Broker("memory://"),

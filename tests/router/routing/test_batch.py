@@ -19,7 +19,7 @@ from router.ledger import Ledger, ObjectState, objects
 from router.ledger.queries import trace
 from router.routing import batch
 from router.routing.batch import NO_ROUTE, Policy, Routing
-from router.store import DirectoryStore, Heads, Spool
+from router.store import DirectoryStore, Recent, Spool
 from rules.loading import rules_of_texts
 from rules.routes import RouteTable
 
@@ -275,9 +275,10 @@ def test_a_full_disk_leaves_the_object_for_the_sweep(
 
 
 def test_what_has_just_been_received_is_not_read_again(house: House) -> None:
-    house.spool.heads = Heads()
+    house.store = DirectoryStore(house.store.root, recent=Recent())
+    house.spool = Spool(house.store)
     object_id = house.receive()
-    house.store.delete([object_id])
+    house.store.path_of(object_id).unlink()
     house.routing(ALL_TO_PACS).route([object_id])
     assert house.object(object_id).state is ObjectState.ROUTED
 

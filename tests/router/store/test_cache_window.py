@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from router.store import directory, new_object_id
+from router.store import directory, disk, new_object_id
 from router.store.directory import DirectoryStore
 
 PAGE = mmap.PAGESIZE
@@ -30,7 +30,7 @@ def cached_pages(path: Path) -> int:
 def test_the_page_cache_holds_what_was_written_last(
     sync: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if directory.file_system_of(tmp_path) == "tmpfs":
+    if disk.file_system_of(tmp_path) == "tmpfs":
         pytest.skip("a tmpfs is nothing but page cache")
     monkeypatch.setattr(directory, "CACHE_WINDOW", 2 * SIZE)
     store = DirectoryStore(tmp_path)

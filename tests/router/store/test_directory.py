@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from router.store import DirectoryStore, StoreUnavailable, bucket_of, new_object_id
-from router.store.directory import NAMES_FOLLOW_DATA, file_system_of
+from router.store.disk import NAMES_FOLLOW_DATA, file_system_of
 
 
 def test_a_file_lies_in_its_buckets_folder(tmp_path: Path):
@@ -233,7 +233,7 @@ def test_a_folder_that_is_another_one_now_is_away_and_not_empty(tmp_path: Path):
 
 
 def test_the_newest_folder_of_a_spool_stays_though_it_is_empty(tmp_path: Path):
-    store = DirectoryStore(tmp_path, keep_newest=True)
+    store = DirectoryStore(tmp_path, passing=True)
     old, new = "0199aaaa" + "1" * 24, new_object_id()
     for object_id in (old, new):
         with store.create(object_id) as writer:
