@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
@@ -47,9 +47,11 @@ def shown(cell: Cell) -> str:
 
 
 def plain(value: object) -> object:
-    """Dataclasses as JSON objects, their times (milliseconds in the ledger) as ISO 8601."""
+    """Dataclasses and named tuples as JSON objects, their times (milliseconds) as ISO 8601."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return plain_fields(value)
+    if isinstance(value, tuple) and (names := getattr(value, "_fields", ())):
+        return _plain_items(zip(names, value, strict=True))
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
         return [plain(item) for item in value]
     return value
@@ -57,8 +59,11 @@ def plain(value: object) -> object:
 
 def plain_fields(value: "DataclassInstance") -> dict[str, object]:
     """A dataclass as a JSON object, to which more can be added."""
-    fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
-    return {name: _time_or_plain(name, field) for name, field in fields.items()}
+    return _plain_items((f.name, getattr(value, f.name)) for f in dataclasses.fields(value))
+
+
+def _plain_items(items: Iterable[tuple[str, object]]) -> dict[str, object]:
+    return {name: _time_or_plain(name, field) for name, field in items}
 
 
 def _time_or_plain(name: str, value: object) -> object:

@@ -4,7 +4,7 @@ A lease is fenced by its owner; what becomes of it is in `deliveries`.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlalchemy import (
     BigInteger,
@@ -23,8 +23,7 @@ from router.ledger.models import DELIVERIES, DESTINATIONS, OBJECTS
 from router.ledger.statements import CHUNK, NOW, OUTSIDE, WAITING, constant, is_due
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LeasedDelivery:
+class LeasedDelivery(NamedTuple):
     """A delivery that is ours for a while. UIDs, size (bytes) and checksum are the payload's."""
 
     id: int
@@ -80,11 +79,11 @@ def _lease_statement(priorities: Sequence[int]) -> Select[tuple[object, ...]]:
         "received_at": original.c.received_at,
         "leased_at": NOW.label("leased_at"),
     }
-    for name in LeasedDelivery.__slots__:
+    for name in LeasedDelivery._fields:
         if name not in columns:
             columns[name] = due.c[name] if name in due.c else payload.c[name]
     return (
-        select(*(columns[name].label(name) for name in LeasedDelivery.__slots__))
+        select(*(columns[name].label(name) for name in LeasedDelivery._fields))
         .join_from(due, payload, payload.c.id == due.c.payload_id)
         .join(original, original.c.id == due.c.object_id)
         .where(~held)
@@ -130,8 +129,8 @@ def _take(
     limit: int,
     terms: Mapping[str, object],
 ) -> list[LeasedDelivery]:
-    rows = conn.execute(statement, {"destination": destination, "limit": limit}).mappings()
-    leased = [LeasedDelivery(**row) for row in rows]
+    rows = conn.execute(statement, {"destination": destination, "limit": limit})
+    leased = [LeasedDelivery._make(row) for row in rows]
     leased.sort(key=lambda delivery: (delivery.priority, delivery.next_attempt_at, delivery.id))
     ids = [delivery.id for delivery in leased]
     for start in range(0, len(ids), CHUNK):

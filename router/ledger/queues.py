@@ -188,7 +188,7 @@ def objects_in(
     statement = select(*STORED_COLUMNS).where(OBJECTS.c.state == state.value, OBJECTS.c.id > after)
     if state.value in ("received", "unrouted", "held", "failed"):
         statement = statement.where(UNFINISHED)
-    rows = conn.execute(statement.order_by(OBJECTS.c.id).limit(limit)).mappings()
+    rows = conn.execute(statement.order_by(OBJECTS.c.id).limit(limit))
     return [stored_object(row) for row in rows]
 
 

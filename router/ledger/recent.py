@@ -32,7 +32,7 @@ def received_within(conn: Connection, within_ms: int, limit: int) -> Iterator[St
     since, before, left = f"{max(0, now - within_ms):012x}", _LAST, limit
     while left > 0:
         wanted = {"since": since, "before": before, "limit": min(left, _PAGE)}
-        page = [stored_object(row) for row in conn.execute(_RECENT, wanted).mappings()]
+        page = [stored_object(row) for row in conn.execute(_RECENT, wanted)]
         yield from page
         if len(page) < min(left, _PAGE):
             return

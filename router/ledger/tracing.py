@@ -191,8 +191,8 @@ _DELIVERED = (DeliveryState.DELIVERED, DeliveryState.COMMITTED)
 
 def _traces(conn: Connection, ids: Sequence[str]) -> list[Trace]:
     derived: dict[str, list[StoredObject]] = defaultdict(list)
-    for row in conn.execute(_DERIVED, {"ids": ids}).mappings():
-        derived[row["derived_from"]].append(stored_object(row))
+    for copy in map(stored_object, conn.execute(_DERIVED, {"ids": ids})):
+        derived[copy.derived_from or ""].append(copy)
     history: dict[str, list[ObjectHistory]] = defaultdict(list)
     for row in conn.execute(_OBJECT_HISTORY, {"ids": ids}).mappings():
         history[row["object_id"]].append(ObjectHistory(**row))

@@ -123,7 +123,7 @@ class Story:
             data_set_offset=500,
             checksum="c0ffee" * 5 + "00",
         )
-        return replace(row, **changes)
+        return row._replace(**changes)
 
     def receive(self, count: int = 1, **changes: Any) -> list[str]:
         """Objects that came in; their ids."""

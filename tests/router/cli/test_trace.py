@@ -92,7 +92,7 @@ def test_fewer_can_be_asked_for(call: Any, site_file: Path):
 def test_many_objects_are_told_in_a_line_each(call: Any, site_file: Path, busy: Ledger):
     with busy.write() as connection:
         (known,) = objects.by_ids(connection, [f"{1:032x}"])
-        fields = {name: getattr(known, name) for name in ReceivedObject.__slots__}
+        fields = {name: getattr(known, name) for name in ReceivedObject._fields}
         again = [ReceivedObject(**{**fields, "id": f"{n:032x}"}) for n in range(100, 106)]
         objects.insert_received(connection, again)
     said = call("trace", "1.2.3.4.1", "-c", site_file)

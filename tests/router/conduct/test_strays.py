@@ -89,7 +89,7 @@ def test_what_was_acknowledged_and_not_recorded_is_taken_in(house: House) -> Non
     assert house.knows(lost.id)
     with house.ledger.read() as connection:
         (stored,) = objects.by_ids(connection, [lost.id])
-    for name in ReceivedObject.__slots__:
+    for name in ReceivedObject._fields:
         assert getattr(stored, name) == getattr(lost, name), name
     assert house.store.ids_in(bucket_of(known.id)) == sorted({known.id, lost.id})
 
@@ -130,7 +130,7 @@ def test_what_was_looked_at_is_not_looked_at_again(house: House, tmp_path: Path)
             writer.commit()
         with house.ledger.write() as connection:
             received = house.stored(known=False)
-            values = {name: getattr(received, name) for name in ReceivedObject.__slots__}
+            values = {name: getattr(received, name) for name in ReceivedObject._fields}
             objects.insert_received(connection, [ReceivedObject(**(values | {"id": object_id}))])
         house.store.delete([received.id])
     for looked_at in (4, 8, 9, 9):

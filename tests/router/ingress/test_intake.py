@@ -120,7 +120,7 @@ def test_what_a_crash_left_in_the_spool_is_taken_in_as_it_was(house: House, at_o
     assert house.intake.stop(10)
     with house.ledger.read() as connection:
         (stored,) = objects.by_ids(connection, [left.id])
-    for name in ReceivedObject.__slots__:
+    for name in ReceivedObject._fields:
         assert getattr(stored, name) == getattr(left, name), name
 
 

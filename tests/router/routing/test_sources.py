@@ -72,8 +72,8 @@ def test_rules_can_ask_for_it(tmp_path: Path, user: str | None, routed: bool) ->
     )
     reception.write([memoryview(encoded.getvalue())])
     received = reception.finish(sync=False)
-    absent = dict.fromkeys(StoredObject.__slots__)
-    known = {name: getattr(received, name) for name in ReceivedObject.__slots__}
+    absent = dict.fromkeys(StoredObject._fields)
+    known = {name: getattr(received, name) for name in ReceivedObject._fields}
     stored = StoredObject(**{**absent, **known, "state": ObjectState.RECEIVED})
     with open_header(spool.store, stored) as header:
         assert match(RULES, header.facts).unrouted is not routed
