@@ -57,6 +57,7 @@ from router.config_values import (
     TlsVersion,
 )
 from router.config_vault import Vault, shared_secrets
+from router.config_workers import ROOM_FOR_MORE, Workers
 from rules.documents.problems import one_of_each
 from rules.documents.reading import DocumentError, Mistake, load_document, suggest
 
@@ -187,15 +188,6 @@ class Log(Settings):
     format: Literal["console", "json"] = Field("console", description="for people or for machines")
 
 
-class Workers(Settings):
-    """How much works at once in one process."""
-
-    routing: int = Field(1, ge=1, le=64, description="batches of objects that are routed at once")
-    egress: int | None = Field(
-        None, ge=1, le=512, description="destinations' associations; default: as many as they allow"
-    )
-
-
 def _at_least_one(listeners: tuple[Listener, ...]) -> tuple[Listener, ...]:
     if not listeners:
         raise ValueError("a router listens somewhere: name at least one listener")
@@ -278,9 +270,15 @@ class Site(Settings):
         return tuple(d.name for d in self.destinations)
 
     @property
+    def slots(self) -> int:
+        """How many drains all destinations together allow at once."""
+        return sum(d.slots for d in self.destinations)
+
+    @property
     def egress_workers(self) -> int:
-        """How many drains one process runs at once: enough that none waits for another."""
-        return self.workers.egress or max(1, sum(d.slots for d in self.destinations))
+        """How many drains one process runs at once: enough that none waits for another, nor for one
+        of a destination that is added while it runs. Threads start when they are needed."""
+        return self.workers.egress or self.slots + ROOM_FOR_MORE
 
 
 def load_site(path: Path, environ: Mapping[str, str] = os.environ) -> Site:

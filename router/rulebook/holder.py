@@ -180,9 +180,9 @@ class Rulebook:
             return
         if lacks_threads(self._first, site):
             log.info(
-                "threads for the destinations of the start: a slow one may keep others waiting",
+                "more destinations than threads until a restart: slow ones may keep others waiting",
                 threads=self._first.egress_workers,
-                wanted=site.egress_workers,
+                wanted=site.slots,
             )
         gone = set(self._site.destination_names) - set(now.destination_names)
         self._site = now

@@ -31,4 +31,4 @@ def need_restart(first: Site, site: Site) -> list[str]:
 
 def lacks_threads(first: Site, site: Site) -> bool:
     """Whether this process has fewer threads than the destinations want that came since."""
-    return first.workers == site.workers and site.egress_workers > first.egress_workers
+    return first.workers == site.workers and site.slots > first.egress_workers

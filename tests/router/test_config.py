@@ -19,6 +19,7 @@ from router.config import (
     warnings,
 )
 from router.config_values import parse_duration, parse_size
+from router.config_workers import ROOM_FOR_MORE
 from rules.documents.reading import DocumentError, Problem
 
 LISTENER = "listeners: [{name: main, ae_title: ROUTER}]\n"
@@ -87,7 +88,7 @@ def test_every_setting_of_a_full_site_is_understood(full: Site, tmp_path: Path):
     assert (full.loops.receptions, full.loops.within) == (4, 7200)
     assert full.metrics is not None
     assert full.metrics.port == 9465
-    assert full.egress_workers == 7
+    assert (full.slots, full.egress_workers) == (7, 7 + ROOM_FOR_MORE)
     assert warnings(full) == []
 
 

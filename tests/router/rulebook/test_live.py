@@ -36,9 +36,10 @@ def test_what_waits_for_a_restart_is_named(settings: dict[str, object], named: l
 
 
 def test_destinations_may_want_more_threads_than_there_are() -> None:
-    more = site(destinations=[{"name": "a", "folder": {"path": "a", "writers": 4}}])
-    assert lacks_threads(site(), more)
-    assert not lacks_threads(more, site())
+    several = [{"name": f"d{n}", "folder": {"path": "a", "writers": 4}} for n in range(8)]
+    assert not lacks_threads(site(), site(destinations=several[:4]))
+    assert lacks_threads(site(), site(destinations=several))
+    assert not lacks_threads(site(destinations=several[:4]), site(destinations=several))
     # Who says how many has been told that the setting waits for a restart.
     assert not lacks_threads(site(), site(workers={"egress": 9}))
 
