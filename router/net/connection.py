@@ -25,14 +25,7 @@ from router.dicom.events import (
 )
 from router.dicom.limits import SMALLEST_BUFFER
 from router.dicom.states import State
-from router.net.data_source import (
-    BlockReader,
-    DataSource,
-    Pace,
-    even,
-    length_of,
-    longest_block,
-)
+from router.net.data_source import BlockReader, DataSource, Pace
 from router.net.errors import (
     Awaited,
     ConnectionLost,
@@ -86,7 +79,7 @@ class Connection:
         self._heard = True  # what we write reaches the peer
         self._eof = False
         self._ending = threading.Event()
-        self._scratch = bytearray()
+        self._reader = BlockReader()
         self._last_input = clock()
 
     def next_event(self, *, limit: float | None = None, awaited: Awaited | None = None) -> Event:
@@ -246,11 +239,8 @@ class Connection:
     # Sending.
 
     def _send_data(self, context_id: int, data: DataSource, pace: Pace | None) -> None:
-        data = even(data)
-        length = length_of(data)
-        if len(self._scratch) < longest_block(data):
-            self._scratch = bytearray(longest_block(data))
-        reader = BlockReader(data, self._scratch)
+        reader = self._reader
+        length = reader.begin(data)
         batch: list[Buffer] = [self.association.outgoing()]
         block = memoryview(b"")
         for header, count in self.association.data_headers(context_id, length):

@@ -49,41 +49,49 @@ class _Flow:
 
 Piece: TypeAlias = Buffer | FileSlice | Stream
 DataSource: TypeAlias = Piece | Sequence[Piece]
+_PIECE_TYPES: Final = (bytes, bytearray, memoryview, FileSlice, Stream)
 
 Pace: TypeAlias = Callable[[int], None]
 """Is told how many bytes come next, and returns when they may be written."""
 
 
-def length_of(data: DataSource) -> int:
-    """How many bytes the data set has."""
-    return sum(_piece_length(piece) for piece in _pieces(data))
-
-
-def even(data: DataSource) -> DataSource:
-    """The same with a zero byte at the end if it has an odd number of bytes.
-
-    Fragments have an even length (PS3.8 annex E), peers abort at others; a deflated data set may
-    have been stored without its padding (PS3.5 A.5), a file may have been cut short.
-    """
-    return (*_pieces(data), b"\0") if length_of(data) % 2 else data
-
-
-def longest_block(data: DataSource) -> int:
-    """How much memory `BlockReader` needs for the files in `data`, in bytes."""
-    slices = (piece.length for piece in _pieces(data) if isinstance(piece, FileSlice))
-    return min(max(slices, default=0), BLOCK_LENGTH)
-
-
 class BlockReader:
-    """Hands out a data source block by block. A block of a file is overwritten by the next one."""
+    """Hands out one data source after another, each block by block. A block of a file is
+    overwritten by the next one."""
 
-    def __init__(self, data: DataSource, scratch: bytearray) -> None:
-        self._pieces: list[Piece | _Flow] = [
-            piece for piece in _pieces(data) if _piece_length(piece)
-        ]
-        self._pieces.reverse()
-        self._scratch = memoryview(scratch)
+    def __init__(self) -> None:
+        self._pieces: list[Piece | _Flow] = []  # still to come, in reverse
+        self._scratch = memoryview(b"")
         self._scratch_taken = False
+
+    def begin(self, data: DataSource) -> int:
+        """Begin with `data`, whatever is left of another; return how many bytes it has.
+
+        They are even: fragments are (PS3.8 annex E), peers abort at others; a deflated data set
+        may have been stored without its padding (PS3.5 A.5), a file may have been cut short.
+        """
+        length = longest = 0
+        pieces: list[Piece | _Flow] = []
+        for piece in (data,) if isinstance(data, _PIECE_TYPES) else data:
+            if isinstance(piece, memoryview):
+                count = piece.nbytes
+            elif isinstance(piece, FileSlice):
+                count = piece.length
+                longest = max(longest, count)
+            else:
+                count = piece.length if isinstance(piece, Stream) else len(piece)
+            if count:
+                pieces.append(piece)
+                length += count
+        if length % 2:
+            pieces.append(b"\0")
+            length += 1
+        pieces.reverse()
+        self._pieces = pieces
+        self._scratch_taken = False
+        if longest > len(self._scratch) < BLOCK_LENGTH:
+            self._scratch = memoryview(bytearray(min(longest, BLOCK_LENGTH)))
+        return length
 
     def overwrites(self) -> bool:
         """Whether the next block takes the place of one handed out since `reuse`; blocks of a
@@ -133,15 +141,3 @@ def _read(piece: FileSlice, into: memoryview) -> int:
     if not count:
         raise DataSourceFailed("the file is shorter than it was")
     return count
-
-
-def _pieces(data: DataSource) -> Sequence[Piece]:
-    if isinstance(data, bytes | bytearray | memoryview | FileSlice | Stream):
-        return (data,)
-    return data
-
-
-def _piece_length(piece: Piece) -> int:
-    if isinstance(piece, FileSlice | Stream):
-        return piece.length
-    return piece.nbytes if isinstance(piece, memoryview) else len(piece)

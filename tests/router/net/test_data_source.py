@@ -6,15 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from router.net import data_source
 from router.net.data_source import (
+    BLOCK_LENGTH,
     BlockReader,
     DataSource,
     FileSlice,
     Stream,
-    even,
-    length_of,
-    longest_block,
 )
 from router.net.errors import DataSourceFailed
 
@@ -27,9 +24,15 @@ def fd(tmp_path: Path):
     os.close(opened)
 
 
-def read(data: DataSource, scratch: int) -> list[bytes]:
-    reader = BlockReader(data, bytearray(scratch))
-    blocks, left = [], length_of(data)
+def reader_of(data: DataSource) -> BlockReader:
+    reader = BlockReader()
+    reader.begin(data)
+    return reader
+
+
+def read(data: DataSource) -> list[bytes]:
+    reader = BlockReader()
+    blocks, left = [], reader.begin(data)
     while left:
         blocks.append(bytes(reader.next_block()))
         left -= len(blocks[-1])
@@ -37,29 +40,42 @@ def read(data: DataSource, scratch: int) -> list[bytes]:
 
 
 def test_an_odd_number_of_bytes_gets_a_padding_byte(fd):
-    assert even(b"ab") == b"ab"
-    assert b"".join(read(even(b"abc"), 0)) == b"abc\0"
-    assert b"".join(read(even((b"a", FileSlice(fd, 0, 2))), 10)) == b"a01\0"
-    assert even(b"") == b""
+    assert b"".join(read(b"ab")) == b"ab"
+    assert b"".join(read(b"abc")) == b"abc\0"
+    assert b"".join(read((b"a", FileSlice(fd, 0, 2)))) == b"a01\0"
+    assert read(b"") == []
 
 
 def test_memory_is_one_block():
-    assert read(b"abc", 0) == [b"abc"]
-    assert read(memoryview(b"abcd")[1:3], 0) == [b"bc"]
+    assert read(b"abcd") == [b"abcd"]
+    assert read(memoryview(b"abcd")[1:3]) == [b"bc"]
+    assert read(memoryview(b"abcd").cast("H")) == [b"abcd"]
 
 
-def test_a_file_is_read_in_blocks_of_the_scratch(fd):
-    assert read(FileSlice(fd, 2, 7), 3) == [b"234", b"567", b"8"]
+def test_a_file_is_read_in_blocks(fd, tmp_path):
+    assert read(FileSlice(fd, 2, 8)) == [b"23456789"]
+    with (tmp_path / "long").open("wb+") as file:
+        file.truncate(BLOCK_LENGTH + 2)
+        blocks = read(FileSlice(file.fileno(), 0, BLOCK_LENGTH + 2))
+    assert list(map(len, blocks)) == [BLOCK_LENGTH, 2]
 
 
 def test_pieces_come_in_order_and_empty_ones_not_at_all(fd):
     pieces = (b"head", FileSlice(fd, 0, 2), b"", FileSlice(fd, 5, 0), bytearray(b"tail"))
-    assert length_of(pieces) == 10
-    assert read(pieces, 8) == [b"head", b"01", b"tail"]
+    assert BlockReader().begin(pieces) == 10
+    assert read(pieces) == [b"head", b"01", b"tail"]
+
+
+def test_one_source_comes_after_another_whatever_is_left_of_it(fd):
+    reader = reader_of((FileSlice(fd, 0, 2), FileSlice(fd, 2, 2)))
+    assert bytes(reader.next_block()) == b"01"
+    assert reader.begin((FileSlice(fd, 4, 6), b"tail")) == 10
+    assert not reader.overwrites()
+    assert [bytes(reader.next_block()) for _ in range(2)] == [b"456789", b"tail"]
 
 
 def test_only_a_file_block_after_a_file_block_overwrites(fd):
-    reader = BlockReader((FileSlice(fd, 0, 2), b"memory", FileSlice(fd, 4, 2)), bytearray(8))
+    reader = reader_of((FileSlice(fd, 0, 2), b"memory", FileSlice(fd, 4, 2)))
     assert not reader.overwrites()
     reader.next_block()
     assert not reader.overwrites()
@@ -69,22 +85,16 @@ def test_only_a_file_block_after_a_file_block_overwrites(fd):
     assert not reader.overwrites()
 
 
-def test_scratch_is_for_files_and_bounded(fd):
-    assert longest_block(b"x" * 100) == 0
-    assert longest_block((b"x", FileSlice(fd, 0, 10))) == 10
-    assert longest_block(FileSlice(fd, 0, 10**9)) == data_source.BLOCK_LENGTH
-
-
 def test_a_file_cut_short_is_our_own_fault(fd):
     with pytest.raises(DataSourceFailed, match="shorter"):
-        read(FileSlice(fd, 5, 10), 64)
+        read(FileSlice(fd, 5, 10))
 
 
 def test_a_file_that_cannot_be_read_is_our_own_fault(fd, tmp_path):
     folder = os.open(tmp_path, os.O_RDONLY)
     try:
         with pytest.raises(DataSourceFailed, match="cannot be read"):
-            read(FileSlice(folder, 0, 10), 64)
+            read(FileSlice(folder, 0, 10))
     finally:
         os.close(folder)
 
@@ -100,21 +110,18 @@ def stream(*blocks: bytes, length: int | None = None, error: OSError | None = No
 
 def test_a_stream_is_handed_out_block_by_block_each_time_it_is_read():
     source = (b"head", stream(b"abc", b"de"), b"tail")
-    assert length_of(source) == 13
     for _ in range(2):
-        reader = BlockReader(source, bytearray(0))
-        blocks = [bytes(reader.next_block()) for _ in range(4)]
-        assert blocks == [b"head", b"abc", b"de", b"tail"]
+        assert read(source) == [b"head", b"abc", b"de", b"tail", b"\0"]
 
 
 def test_blocks_of_a_stream_are_not_gathered():
-    reader = BlockReader((b"head", stream(b"abc", b"de", b"f")), bytearray(0))
+    reader = reader_of((b"head", stream(b"abc", b"de", b"f")))
     handed_out = []
     for _ in range(4):
         handed_out.append(reader.overwrites())
         reader.next_block()
     assert handed_out == [False, False, True, True]
-    reader = BlockReader(stream(b"abc", b"de"), bytearray(0))
+    reader = reader_of(stream(b"abc", b"de"))
     reader.next_block()
     reader.reuse()
     assert not reader.overwrites()
@@ -129,7 +136,7 @@ def test_blocks_of_a_stream_are_not_gathered():
     ],
 )
 def test_a_stream_that_ends_otherwise_than_it_should_is_told(source: Stream, words: str):
-    reader = BlockReader(source, bytearray(0))
+    reader = reader_of(source)
     reader.next_block()
     with pytest.raises(DataSourceFailed, match=words):
         reader.next_block()
