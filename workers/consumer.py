@@ -6,7 +6,7 @@ to the dead tickets with the reason, for a person to look at.
 
 from __future__ import annotations
 
-from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from celery.bootsteps import RUN  # type: ignore[attr-defined]
@@ -30,7 +30,7 @@ def consumer_of(broker: Broker) -> type[Consumer]:
 
     class TicketConsumer(Consumer):
         if broker.in_process:
-            loop = staticmethod(_in_process)
+            loop = staticmethod(partial(_in_process, broker))
 
         # Without delayed delivery, which would declare 28 queues for what is never used.
         Blueprint = type(
@@ -53,9 +53,17 @@ def consumer_of(broker: Broker) -> type[Consumer]:
 
 
 def _in_process(
-    consumer: Any, connection: Any, tickets: Any, blueprint: Any, _hub: Any, qos: Any, *_: Any
+    broker: Broker,
+    consumer: Any,
+    connection: Any,
+    tickets: Any,
+    blueprint: Any,
+    _hub: Any,
+    qos: Any,
+    *_: Any,
 ) -> None:
-    """Celery's loop for a transport without sockets, which heeds a stop in 0.1 s instead of 4 s."""
+    """Celery's loop for a transport without sockets: woken by who publishes instead of polling, and
+    heeds a stop in 0.1 s instead of 4 s."""
     tickets.on_message = consumer.create_task_handler()
     tickets.consume()
     consumer.on_ready()
@@ -64,8 +72,11 @@ def _in_process(
         consumer.perform_pending_operations()
         if qos.prev != qos.value:
             qos.update()
-        with suppress(TimeoutError):
-            connection.drain_events(timeout=LOOK_UP_SECONDS)
+        broker.published.clear()
+        try:
+            connection.drain_events(timeout=0)
+        except TimeoutError:
+            broker.published.wait(LOOK_UP_SECONDS)
 
 
 def _bury(broker: Broker, message: Any, reason: str) -> None:

@@ -45,6 +45,7 @@ class EgressTask:
         self._mutex = threading.Lock()
         self._at_work: Counter[str] = Counter()
         self._rung: set[str] = set()
+        broker.listen(self.heard)
 
     def serve(self, destinations: Sequence[Destination]) -> None:
         """These are the destinations from now on; what is being sent is not interrupted."""
@@ -55,15 +56,29 @@ class EgressTask:
         if destination is None:
             log.warning("destination not configured", destination=ticket.destination)
             return
-        if self._stop() or not self._enter(destination):
+        if self._stop() or self.heard(ticket) or not self._enter(destination):
             return
         again = False
         try:
-            again = self._drain(destination)
+            again = self._drain(destination, ticket)
         finally:
             again = self._leave(destination) or again
             if again and not self._stop():
                 self._ring(ticket)
+
+    def heard(self, ticket: EgressTicket) -> bool:
+        """Whether a bell needs no thread, and from this process no message: a drain that waits for
+        more is woken, or as many as may be are at work and look again when they end."""
+        destination = self._destinations.get(ticket.destination)
+        if destination is None:
+            return False
+        if self._pool.memory(destination.name).bell.ring():
+            return True
+        with self._mutex:
+            full = self._at_work[destination.name] >= destination.slots
+            if full:
+                self._rung.add(destination.name)
+            return full
 
     def _enter(self, destination: Destination) -> bool:
         """Whether this process may work on it; otherwise who does is told of the bell."""
@@ -83,7 +98,7 @@ class EgressTask:
             self._rung.discard(destination.name)
             return rung
 
-    def _drain(self, destination: Destination) -> bool:
+    def _drain(self, destination: Destination, ticket: EgressTicket) -> bool:
         try:
             return drain(
                 destination,
@@ -93,6 +108,7 @@ class EgressTask:
                 worker=self._worker,
                 stop=self._stop,
                 copies=self._copies,
+                more=lambda: self._ring(ticket),
             ).left_due
         except LedgerUnavailable as error:
             log.warning(

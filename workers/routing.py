@@ -18,8 +18,9 @@ PAUSES = (0.2, 1.0, 5.0)
 
 RING_AGAIN_SECONDS = 0.25
 """Under load every batch would ring for every destination, those that hang or are down included,
-and a bell costs as much as routing ten objects. A drain looks for more work for a second before it
-ends, and whoever finds all slots taken leaves word: so soon after a bell another tells nothing."""
+and a message costs as much as routing ten objects. A drain looks for more work for a second before
+it ends, and whoever finds all slots taken leaves word: so soon after a bell another tells nothing.
+Whom this process can tell without a message is told each time."""
 
 log = get_logger("routing")
 
@@ -70,10 +71,13 @@ class RoutingTask:
     def _ring(self, destinations: frozenset[str]) -> None:
         now = self._clock()
         for destination in destinations:
+            ticket = EgressTicket(destination=destination)
+            if self._broker.told(ticket):
+                continue
             if now - self._rung_at.get(destination, float("-inf")) < RING_AGAIN_SECONDS:
                 continue
             try:
-                self._broker.publish(EgressTicket(destination=destination))
+                self._broker.publish(ticket)
                 self._rung_at[destination] = now
             except BrokerUnavailable as error:
                 log.warning("ticket not published; the sweep rings again", reason=str(error))

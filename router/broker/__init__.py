@@ -6,6 +6,7 @@ ticket is published by the task's name, so nothing here imports them.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -75,13 +76,26 @@ class Broker:
         self._queues = all_queues(self.lanes)
         self.app = application(url, self._queues, tls)
         self._publisher = Publisher(self._new_connection, self._declared)
+        self._heard: Callable[[EgressTicket], bool] = lambda _ticket: False
+        self.published = threading.Event()
+
+    def listen(self, heard: Callable[[EgressTicket], bool]) -> None:
+        """Ask `heard` of this process before a message is made: whether none is needed."""
+        self._heard = heard
+
+    def told(self, ticket: EgressTicket) -> bool:
+        """Whether this process itself has taken note of the ticket, which costs no message."""
+        return self._heard(ticket)
 
     def publish(self, ticket: Ticket) -> None:
-        """Ring the bell; when this returns, a queue has it. BrokerUnavailable, QueueFull."""
+        """Ring the bell; when this returns, a queue has it, or who works on it in this process has
+        taken note. BrokerUnavailable, QueueFull."""
         match ticket:
             case RoutingTicket():
                 task, queue = ROUTING_TASK, routing_queue(ticket.urgency)
             case EgressTicket():
+                if self.told(ticket):
+                    return
                 task, queue = EGRESS_TASK, egress_queue(self._lane(ticket.destination))
             case CommitmentTicket():
                 task, queue = COMMITMENT_TASK, commitment_queue()
@@ -96,6 +110,7 @@ class Broker:
             headers=message.headers,
             properties=message.properties,
         )
+        self.published.set()
 
     def bury(self, body: object, reason: str, **properties: Any) -> None:
         """Put a message that nobody understands aside, with the reason. BrokerUnavailable."""

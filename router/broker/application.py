@@ -11,10 +11,6 @@ from router.broker.queues import EXCHANGE
 from router.broker.tls import tls_options
 from router.config_tls import ClientTls
 
-POLLING_SECONDS = 0.01
-"""How often the in-process transport looks for messages: it bounds a ticket's latency, and costs
-about half a per cent of a core when nothing comes."""
-
 HEARTBEAT_SECONDS = 10
 """A broker that says nothing for twice as long is gone, and the worker looks for it anew."""
 
@@ -48,15 +44,9 @@ def application(url: str, queues: Sequence[Queue], tls: ClientTls) -> Celery:
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_heartbeat=HEARTBEAT_SECONDS,
-        broker_transport_options=_transport_options(url),
+        broker_transport_options={} if url.startswith("memory:") else {"confirm_publish": True},
         enable_utc=True,
     )
     if url.startswith("amqps:"):
         app.conf.broker_use_ssl = tls_options(tls)
     return app
-
-
-def _transport_options(url: str) -> dict[str, object]:
-    if url.startswith("memory:"):
-        return {"polling_interval": POLLING_SECONDS}
-    return {"confirm_publish": True}

@@ -52,10 +52,12 @@ def drain(
     stop: Callable[[], bool],
     timing: Timing = USUAL,
     copies: Copies | None = None,
+    more: Callable[[], object] = lambda: None,
 ) -> DrainResult:
     """Deliver what is due to `destination`; at once nothing when all its slots are taken.
 
-    `worker` names the process in the history. Raises LedgerError: leases then run out.
+    `worker` names the process in the history; `more` is called when another drain may help.
+    Raises LedgerError: leases then run out.
     """
     # Leases are fenced by an owner that no other drain has.
     owner = _owners(worker) + secrets.token_hex(6)
@@ -73,7 +75,8 @@ def drain(
         destination=destination, ledger=ledger, owner=owner, worker=worker, settle=channel.settle
     )
     recorder = Recorder(writing, timing)
-    run = Run(tenure, recorder, channel, pool.memory(destination.name).suspects, stop, timing)
+    memory = pool.memory(destination.name)
+    run = Run(tenure, recorder, channel, memory.suspects, memory.bell, more, stop, timing)
     try:
         run.work(batch)
     except BaseException:

@@ -9,6 +9,7 @@ import errno
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import lru_cache
 
 
 class Result(StrEnum):
@@ -64,6 +65,7 @@ def of_status(status: int, overrides: Mapping[int, str] | None = None) -> Outcom
     return replace(found, result=result, words=words, charge=Charge.DELIVERY, few_attempts=False)
 
 
+@lru_cache(maxsize=256)
 def _of_status(status: int) -> Outcome:
     for row in _STATUSES:
         if row.first <= status <= row.last:

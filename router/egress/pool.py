@@ -14,6 +14,7 @@ from typing import Protocol, TypeAlias
 
 from router import metrics
 from router.dicom.commands import CStoreRsp
+from router.egress.bell import Bell
 from router.egress.contexts import MOST_CONTEXTS, Negotiated, Pair
 from router.egress.suspects import Suspects
 from router.net.data_source import DataSource, Pace
@@ -106,6 +107,7 @@ class Memory:
 
     def __init__(self) -> None:
         self.suspects = Suspects()
+        self.bell = Bell()
         self._pairs: dict[Pair, None] = {}
         self._lock = threading.Lock()
 

@@ -1,4 +1,4 @@
-"""Records outcomes in batches: 16 of them, or those of 200 ms, in one transaction.
+"""Records outcomes in batches: those of a lease, or of 200 ms, in one transaction.
 
 A crash repeats at most what was not recorded yet. The drain adds and flushes; a second thread
 flushes what has grown old while the drain is busy with a slow object.
@@ -30,7 +30,6 @@ from router.ledger.commitments import ToCommit
 from router.logs import get_logger
 from rules.windows import Windows
 
-MOST = 16
 OLDEST_SECONDS = 0.2
 log = get_logger("egress")
 T = TypeVar("T")
@@ -80,11 +79,9 @@ class Recorder:
             self._pending.append(tried)
 
     def is_due(self) -> bool:
-        """Whether enough has gathered, or has waited long enough."""
+        """Whether something has waited long enough."""
         with self._mutex:
-            waiting = len(self._pending)
-            age = self._clock() - self._since
-        return waiting >= MOST or (waiting > 0 and age >= OLDEST_SECONDS)
+            return bool(self._pending) and self._clock() - self._since >= OLDEST_SECONDS
 
     def flush(self) -> None:
         """Record what is pending. LedgerUnavailable: it still is."""
@@ -182,19 +179,21 @@ class Recorder:
     def _count(self, pending: list[Tried]) -> None:
         name = self._writing.destination.name
         seconds = metrics.DELIVER_SECONDS.labels(name)
-        sent = 0
+        end_to_end = metrics.END_TO_END_SECONDS.labels(name)
+        sent = delivered = 0
         for tried in pending:
             outcome = tried.attempt.outcome
             seconds.observe(tried.took)
             if outcome.result is Result.DELIVERED:
-                self.delivered += 1
+                delivered += 1
                 sent += tried.delivery.size
                 ended = tried.started_at_ms / 1000 + tried.took
-                age = max(0.0, ended - tried.delivery.received_at / 1000)
-                metrics.END_TO_END_SECONDS.labels(name).observe(age)
-                metrics.DELIVERIES.labels(name, outcome.result.value).inc()
+                end_to_end.observe(max(0.0, ended - tried.delivery.received_at / 1000))
             else:
                 metrics.DELIVERIES.labels(name, outcome.reason).inc()
+        if delivered:
+            self.delivered += delivered
+            metrics.DELIVERIES.labels(name, Result.DELIVERED.value).inc(delivered)
         metrics.BYTES_DELIVERED.labels(name).inc(sent)
 
 

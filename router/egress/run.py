@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from router.egress import outcomes
 from router.egress.attempts import Attempt, Channel
+from router.egress.bell import Bell
 from router.egress.outcomes import Charge, Result
 from router.egress.recorder import Recorder, Tried
 from router.egress.suspects import Suspects, Verdict
@@ -23,6 +24,8 @@ BATCH_SECONDS = 1.0
 """About how long a batch should take."""
 LOOK_SECONDS = 0.25
 """How often a drain at work looks for something more urgent than what it has in hand."""
+LONGEST_STEP = 0.1
+"""How seldom one that waits for more work looks for what another process was rung for."""
 
 log = get_logger("egress")
 
@@ -35,12 +38,16 @@ class _Step(Enum):
 
 @dataclass(slots=True)
 class Run:
-    """One drain at work. `in_vain`: it ended for want of a place, so ringing again is no use."""
+    """One drain at work. `in_vain`: it ended for want of a place, so ringing again is no use.
+
+    `more` is called when so much came while it waited that another drain may help."""
 
     tenure: Tenure
     recorder: Recorder
     channel: Channel
     suspects: Suspects
+    bell: Bell
+    more: Callable[[], object]
     stop: Callable[[], bool]
     timing: Timing
     in_vain: bool = False
@@ -86,7 +93,8 @@ class Run:
                     queue = deque(sorted([*queue, delivery], key=self.suspects.suspicion))
                 case _Step.STOP:
                     return [delivery, *queue] if self.in_vain else list(queue)
-            if self.recorder.is_due() or (self.tenure.probing and self._answered):
+            # What a whole batch came to is recorded with the lease of the next.
+            if (queue and self.recorder.is_due()) or (self.tenure.probing and self._answered):
                 self.recorder.flush_with(self._mark_up_if_probing)
         if not self._overtaken:
             self._pace(len(batch), self.timing.clock() - started)
@@ -173,10 +181,17 @@ class Run:
     def _linger(self, keeper: Keeper) -> list[LeasedDelivery]:
         """Wait a little for more work, as long as the destination may be worked for."""
         until = self.timing.clock() + self.timing.linger
-        while self.tenure.workable and self.timing.clock() < until and not self._ends(keeper):
-            time.sleep(self.timing.step)
+        step = self.timing.step
+        while self.tenure.workable and not self._ends(keeper):
+            left = until - self.timing.clock()
+            if left <= 0:
+                break
+            self.bell.wait(min(step, left))
             if self.tenure.has_due() and (batch := self._next_batch()):
+                if len(batch) >= self._limit:
+                    self.more()
                 return batch
+            step = min(2 * step, LONGEST_STEP)
         return []
 
     def _next_batch(self, back: Sequence[LeasedDelivery] = ()) -> list[LeasedDelivery]:

@@ -32,6 +32,13 @@ class Bells(Broker):
     def __init__(self) -> None:
         self.rung: list[str] = []
         self.away = False
+        self.noted: list[str] = []
+        self.somebody_hears = False
+
+    def told(self, ticket: EgressTicket) -> bool:
+        if self.somebody_hears:
+            self.noted.append(ticket.destination)
+        return self.somebody_hears
 
     def publish(self, ticket: Ticket) -> None:
         if self.away:
@@ -52,6 +59,18 @@ def test_a_destination_is_rung_for_once_in_a_while_and_each_by_itself() -> None:
     now[0] += RING_AGAIN_SECONDS
     task(TICKET)
     assert bells.rung == ["pacs", "research", "pacs"]
+
+
+def test_who_can_be_told_without_a_message_is_told_each_time() -> None:
+    bells = Bells()
+    bells.somebody_hears = True
+    task = RoutingTask(Verdicts({"pacs"}, {"pacs"}, {"pacs"}), bells, clock=lambda: 100.0)
+    task(TICKET)
+    task(TICKET)
+    assert bells.noted == ["pacs", "pacs"]
+    bells.somebody_hears = False
+    task(TICKET)
+    assert bells.rung == ["pacs"]
 
 
 def test_a_bell_that_was_not_heard_is_rung_again() -> None:

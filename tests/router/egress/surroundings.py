@@ -121,6 +121,7 @@ class House:
         stop=lambda: False,
         timing=QUICK,
         copies: Copies | None = None,
+        more=lambda: None,
     ) -> DrainResult:
         return drain(
             destination,
@@ -131,6 +132,7 @@ class House:
             stop=stop,
             timing=replace(timing, chance=lambda: 0.5),
             copies=copies,
+            more=more,
         )
 
     def query(self, sql: str, **values: object) -> list[Any]:

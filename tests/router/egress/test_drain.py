@@ -6,6 +6,7 @@ import time
 from pynetdicom.sop_class import _STORAGE_CLASSES
 
 from router.egress.drain import Timing
+from router.egress.tenure import FIRST_BATCH
 from router.ledger import deliveries, destinations
 from tests.programs import wait_until
 from tests.router.egress.surroundings import CT, ELE, MR, encode, pacs, small
@@ -157,6 +158,37 @@ def test_what_comes_in_while_a_drain_lingers_goes_on_the_same_association(house,
     thread.join()
     assert house.states() == {"delivered": 2}
     assert peer.associations == 1
+
+
+def test_who_waits_for_more_is_woken_and_calls_another_when_much_has_come(house, scp):
+    peer = scp()
+    house.owe("pacs", small())
+    stopped, called = threading.Event(), threading.Event()
+    thread = threading.Thread(
+        target=house.drain,
+        args=(pacs(peer.port),),
+        kwargs={
+            "timing": Timing(linger=60, step=60),
+            "stop": stopped.is_set,
+            "more": called.set,
+        },
+    )
+    thread.start()
+    bell = house.pool.memory("pacs").bell
+    wait_until(lambda: bool(bell._waiting), "the drain to wait")
+    house.owe("pacs", small())
+    assert bell.ring()
+    wait_until(lambda: len(peer.arrived) == 2, "the second object")
+    assert not called.is_set()
+    wait_until(lambda: bool(bell._waiting), "the drain to wait again")
+    house.owe("pacs", *(small() for _ in range(FIRST_BATCH)))
+    assert bell.ring()
+    wait_until(lambda: len(peer.arrived) == 2 + FIRST_BATCH, "the others")
+    assert called.is_set()
+    stopped.set()
+    bell.ring()
+    thread.join()
+    assert house.states() == {"delivered": 2 + FIRST_BATCH}
 
 
 def test_a_lost_lease_is_not_recorded_over_and_ends_the_drain(house, scp):
