@@ -145,14 +145,14 @@ def _parse_tag(step: str, text: str) -> Tag:
         return Tag(int(number[1], 16), int(number[2], 16))
     if not KEYWORD.fullmatch(step):
         raise Mistake(f"{text!r} names no attribute: expected {FORMS}")
-    found = _keywords().get(step)
+    found = EVERYDAY.get(step) or _keywords().get(step)
     if found is None:
         raise Mistake(f"the DICOM dictionary has no attribute {step}", suggestion=_near(step, text))
     return Tag(found >> 16, found & 0xFFFF)
 
 
 def _keywords() -> dict[str, int]:
-    # A tenth of a second to import: commands on a site that names no attribute can do without.
+    # A third of a second to import: commands on a site of everyday layouts can do without.
     from pydicom.datadict import keyword_dict
 
     return keyword_dict
@@ -173,3 +173,18 @@ def _entry(tag: Tag) -> tuple[str, str, str, str, str] | None:
         return get_entry(tag.number)
     except KeyError:
         return None
+
+
+EVERYDAY = {
+    "Modality": 0x00080060,
+    "StudyDate": 0x00080020,
+    "AccessionNumber": 0x00080050,
+    "PatientID": 0x00100020,
+    "PatientName": 0x00100010,
+    "StudyInstanceUID": 0x0020000D,
+    "SeriesInstanceUID": 0x0020000E,
+    "SOPInstanceUID": 0x00080018,
+    "SeriesNumber": 0x00200011,
+    "InstanceNumber": 0x00200013,
+}
+"""Keywords that layouts of folders are made of."""

@@ -1,5 +1,7 @@
 """`dicom-router trace`: the story of an object."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,18 @@ def test_a_study_or_a_patient_has_several(call: Any, site_file: Path, value: str
         "1.2.3.4.2",
         "1.2.3.4.3",
     }
+
+
+def test_pydicom_whose_import_takes_longer_than_the_rest_is_not_needed(site_file: Path):
+    script = (
+        "import sys\n"
+        "from router.cli import app\n"
+        f"try:\n    app(['trace', '1.2.3.4.1', '-c', {str(site_file)!r}])\n"
+        "finally:\n    print(*sys.modules, file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert "CT Image Storage" in done.stdout
+    assert "pydicom" not in done.stderr.split()
 
 
 def test_the_story_has_every_part(call: Any, site_file: Path):

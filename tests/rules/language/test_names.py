@@ -3,7 +3,9 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydicom.datadict import keyword_dict
 
+from rules import tags
 from rules.documents.problems import Mistake, suggest
 from rules.matching.kinds import KINDS
 from rules.tags import ALL_PRIVATE, Tag, TagPattern, parse_path, parse_pattern
@@ -147,3 +149,7 @@ def test_words_of_other_programs_are_understood(
     word: str, known: list[str], meant: str | None
 ) -> None:
     assert suggest(word, known) == meant
+
+
+def test_the_everyday_keywords_are_the_dictionarys():
+    assert {name: keyword_dict[name] for name in tags.EVERYDAY} == tags.EVERYDAY
