@@ -4,10 +4,11 @@
 
 with atheris (coverage-guided) where it can be imported, else with hypothesis. It says how many
 streams were run, and exits with a traceback and status 1 at the first that raises, yields events
-without end, or leaves the connection open after its end.
+without end, or leaves the connection open after its end; and when memory grows.
 """
 
 import importlib.util
+import resource
 import sys
 import tempfile
 import time
@@ -41,6 +42,8 @@ REQUEST = AAssociateRq(
     user_information=UserInformation(max_length=16384),
 )
 REQUEST_BYTES = write_pdu(REQUEST)
+GROWTH_MB = 100
+"""More than fuzzers gather for themselves in ten minutes, and less than leaks would in one."""
 
 
 def object_bytes() -> bytes:
@@ -101,15 +104,19 @@ def seeds() -> list[bytes]:
     return [b"\0" + REQUEST_BYTES + message, b"\1" + message, b"\x93" + message]
 
 
+def peak_mb() -> int:
+    """The most memory that this process had so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
 def with_atheris(seconds: int) -> None:
     """Run coverage-guided until the time is over; libFuzzer says how many, and exits."""
     assert atheris is not None
     with tempfile.TemporaryDirectory() as corpus:
         for number, seed in enumerate(seeds()):
             (Path(corpus) / str(number)).write_bytes(seed)
-        atheris.Setup(
-            [sys.argv[0], f"-max_total_time={seconds}", "-max_len=4096", "-timeout=5", corpus], run
-        )
+        limits = [f"-rss_limit_mb={peak_mb() + GROWTH_MB}", "-max_len=4096", "-timeout=5"]
+        atheris.Setup([sys.argv[0], f"-max_total_time={seconds}", *limits, corpus], run)
         atheris.Fuzz()
 
 
@@ -137,8 +144,12 @@ def with_hypothesis(seconds: int) -> None:
         run(bytes(stream))
         executions += 1
 
+    mutated()
+    at_first = peak_mb()
     while time.monotonic() < end:
         mutated()
+        if peak_mb() > at_first + GROWTH_MB:
+            raise AssertionError(f"grew from {at_first} to {peak_mb()} MB")
     print(f"Done {executions} runs in {seconds} second(s)")
 
 
