@@ -3,7 +3,6 @@
 import io
 import zlib
 from collections.abc import Iterator
-from dataclasses import fields
 from typing import Any
 
 import pydicom
@@ -72,7 +71,7 @@ def encoded(syntax: str, *, header: int = 0, tail: int = 0, pixels: int = PIXELS
 
 
 def stored_object(object_id: str, data: bytes, syntax: str) -> StoredObject:
-    known: dict[str, Any] = dict.fromkeys(field.name for field in fields(StoredObject))
+    known: dict[str, Any] = dict.fromkeys(StoredObject._fields)
     known |= {
         "id": object_id,
         "received_at": 1_700_000_000_000,
