@@ -7,8 +7,9 @@ that make no sense stays readable; asking for what lies after them raises Malfor
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
+from rules.encoded import layouts
 from rules.encoded.forms import (
     ITEM,
     ITEM_END,
@@ -23,6 +24,7 @@ from rules.encoded.forms import (
     read_head,
     sequence_form,
 )
+from rules.encoded.layouts import Entry, Place
 
 PIXELS = 0x7FE00008
 """Pixel data in its three kinds (PS3.3 C.7.6.24) begins here: the header ends."""
@@ -35,8 +37,6 @@ ELEMENT_LIMIT = 100_000
 _RUN = 1 << 20
 NESTING_LIMIT = 64
 """Levels of sequences that are entered. Real objects (structured reports) nest some ten deep."""
-
-Entry: TypeAlias = tuple[bytes | None, int, int, int, int]
 
 
 class Element(NamedTuple):
@@ -185,7 +185,8 @@ class Level:
         """The fast lane: ordinary explicit elements in ascending order, 0.2 us each."""
         source, limit, entries = self.source, self._limit, self.entries
         unpack, unpack_number = self.form.short.unpack_from, self.form.number.unpack_from
-        position, highest = self.position, self._highest
+        place, before = (self.form.order, self.position, until), len(entries)
+        position, highest = self._recalled(place)
         last = min(self._limit - 12, position + _RUN)
         while position <= last:
             group, number, vr, length = unpack(source, position)
@@ -202,7 +203,18 @@ class Level:
                 break
             entries[tag] = (vr, position, value, end, end)
             highest, position = tag, end
+        if len(entries) - before >= layouts.FEWEST and not self.depth:
+            layouts.remember(place, source, entries)
         self.position, self._highest = position, highest
+
+    def _recalled(self, place: Place) -> tuple[int, int]:
+        """Where to go on, and the highest tag, after what stands here as in another header."""
+        found = {} if self.depth else layouts.recall(place, self.source, self._limit, self._highest)
+        if not found:
+            return self.position, self._highest
+        self.entries.update(found)
+        highest = next(reversed(found))
+        return found[highest][4], highest
 
     def _step(self) -> None:
         """One element of any kind."""
