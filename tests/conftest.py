@@ -4,10 +4,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.certificates import Certificates, make_certificates
 from tests.s3_server import Proxy, S3Server, running_server
 from tests.servers import Servers, servers
+
+# How long an example takes is the machine's business, and no test's.
+settings.register_profile("any machine", parent=settings.default, deadline=None)
+settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")
