@@ -103,6 +103,11 @@ class Association:
         return self._layer.accept
 
     @property
+    def awaits_data(self) -> bool:
+        """Whether a command came whose data set is not whole yet."""
+        return self._data_due
+
+    @property
     def contexts(self) -> Mapping[int, NegotiatedContext]:
         """The accepted presentation contexts by identifier; none before acceptance."""
         if self._contexts is None:
@@ -190,7 +195,7 @@ class Association:
     # Messages in (PS3.7 6.3.1, PS3.8 annex E).
 
     def _fragment(self) -> Event | None:
-        if not self._layer.takes_data():
+        if not self._layer.data_received():
             return None
         try:
             if self._stream.is_command:
@@ -247,7 +252,7 @@ class Association:
         if self._outgoing_data:
             raise LocalProtocolError("the data set of the command before is not sent")
         encoded = encode_command(command, has_data)
-        self._layer.ask(Cause.DATA_REQUEST)
+        self._layer.data_sent()
         self._outgoing_data = context_id if has_data else 0
         largest = self._largest_fragment()
         for start in range(0, len(encoded), largest):
@@ -260,7 +265,7 @@ class Association:
         bytes of the data set that follow it. The shell writes both, after `outgoing`."""
         if not context_id or context_id != self._outgoing_data:
             raise LocalProtocolError(f"no data set is due on context {context_id}")
-        self._layer.ask(Cause.DATA_REQUEST)
+        self._layer.data_sent()
         self._outgoing_data = 0
         return _headers(context_id, length, self._largest_fragment())
 

@@ -7,6 +7,7 @@ user's to refuse, so its errors abort with source 0.
 import dataclasses
 import struct
 from collections.abc import Callable, Mapping
+from operator import itemgetter
 from typing import Any, Final, get_args
 
 from router.dicom.commands import Command, Request, Response
@@ -18,6 +19,7 @@ NO_DATA_SET = 0x0101
 DATA_SET = 0x0001
 
 _HEADER = struct.Struct("<HHI")
+_HEADER_LENGTH = _HEADER.size
 _COMMAND_FIELD = 0x0100
 _DATA_SET_TYPE = 0x0800
 _Value = int | str | tuple[int, ...]
@@ -27,64 +29,63 @@ def encode_command(command: Command, has_data: bool) -> bytes:
     """Return the bytes of a command set; LocalProtocolError when a value does not fit."""
     layout = _LAYOUTS[command.COMMAND_FIELD]
     parts = []
-    for element, name in layout.elements:
-        if element == _COMMAND_FIELD:
-            parts.append(layout.command_field)
-        elif element == _DATA_SET_TYPE:
-            parts.append(_WITH_DATA if has_data else _WITHOUT_DATA)
-        else:
-            value = getattr(command, name)
-            if value is None or value == ():
-                continue
-            try:
-                encoded = _FORMS[name].encode(value)
-            except (struct.error, ValueError) as error:
-                raise LocalProtocolError(f"{type(command).__name__} {name}: {error}") from error
-            parts.append(_HEADER.pack(0, element, len(encoded)) + encoded)
+    for element, name, form in layout.elements:
+        if form is None:
+            data_set_type = _WITH_DATA if has_data else _WITHOUT_DATA
+            parts.append(layout.command_field if element == _COMMAND_FIELD else data_set_type)
+            continue
+        value = getattr(command, name)
+        if value is None or value == ():
+            continue
+        try:
+            encoded = form.encode(value)
+        except (struct.error, ValueError) as error:
+            raise LocalProtocolError(f"{type(command).__name__} {name}: {error}") from error
+        parts.append(_HEADER.pack(0, element, len(encoded)) + encoded)
     body = b"".join(parts)
     return _HEADER.pack(0, 0, 4) + len(body).to_bytes(4, "little") + body
 
 
 def decode_command(data: bytes | bytearray | memoryview) -> tuple[Command, bool]:
     """Return the command and whether a data set follows; RemoteProtocolError when it is none."""
-    elements = _elements(memoryview(data))
+    elements = _elements(bytes(data))
     layout = _LAYOUTS.get(_number(elements, _COMMAND_FIELD, "command field"))
     if layout is None:
         raise _refused("unknown command field")
-    fields: dict[str, _Value] = {}
-    for element, name in layout.elements:
+    values: dict[str, _Value] = {}
+    for element, name, form in layout.elements:
         field = elements.get(element)
-        if name and field:
+        if field and form:
             try:
-                fields[name] = _FORMS[name].decode(field)
+                values[name] = form.decode(field)
             except (struct.error, ValueError) as error:
                 raise _refused(f"{layout.type.__name__} {name}: {error}") from error
-    missing = layout.required - fields.keys()
-    if missing:
-        raise _refused(f"{layout.type.__name__} without {', '.join(sorted(missing))}")
+    if not layout.required <= values.keys():
+        missing = ", ".join(sorted(layout.required - values.keys()))
+        raise _refused(f"{layout.type.__name__} without {missing}")
     has_data = _number(elements, _DATA_SET_TYPE, "command data set type") != NO_DATA_SET
-    return layout.type(**fields), has_data
+    return layout.type(**values), has_data
 
 
-def _elements(data: memoryview) -> dict[int, memoryview]:
+def _elements(data: bytes) -> dict[int, bytes]:
     """Split a command set into element number -> value."""
-    elements: dict[int, memoryview] = {}
+    elements: dict[int, bytes] = {}
     at, end = 0, len(data)
     while at < end:
-        if end - at < _HEADER.size:
+        start = at + _HEADER_LENGTH
+        if start > end:
             raise _refused("command set ends inside an element")
         group, element, length = _HEADER.unpack_from(data, at)
-        at += _HEADER.size
-        if group != 0:
+        if group:
             raise _refused(f"element of group {group:04X} in a command set")
-        if length > end - at:
+        at = start + length
+        if at > end:
             raise _refused(f"element (0000,{element:04X}) longer than the command set")
-        elements[element] = data[at : at + length]
-        at += length
+        elements[element] = data[start:at]
     return elements
 
 
-def _number(elements: Mapping[int, memoryview], element: int, name: str) -> int:
+def _number(elements: Mapping[int, bytes], element: int, name: str) -> int:
     field = elements.get(element)
     if field is None or len(field) != 2:
         raise _refused(f"command set without a valid {name}")
@@ -102,14 +103,14 @@ class _Form:
     """How the value of one kind of field is encoded and decoded."""
 
     encode: Callable[[Any], bytes]
-    decode: Callable[[memoryview], _Value]
+    decode: Callable[[bytes], _Value]
 
 
 def _encode_number(value: int) -> bytes:
     return struct.pack("<H", value)
 
 
-def _decode_number(field: memoryview) -> int:
+def _decode_number(field: bytes) -> int:
     if len(field) != 2:
         raise ValueError(f"{len(field)} bytes where 2 are expected")
     return int.from_bytes(field, "little")
@@ -120,8 +121,8 @@ def _encode_uid(value: str) -> bytes:
     return encoded + b"\0" if len(encoded) % 2 else encoded
 
 
-def _decode_uid(field: memoryview) -> str:
-    return str(field, "latin-1").rstrip("\0 ")
+def _decode_uid(field: bytes) -> str:
+    return field.decode("latin-1").rstrip("\0 ")
 
 
 def _encode_title(value: str) -> bytes:
@@ -131,8 +132,8 @@ def _encode_title(value: str) -> bytes:
     return encoded + b" " if len(encoded) % 2 else encoded
 
 
-def _decode_text(field: memoryview) -> str:
-    return str(field, "latin-1").strip(" \0")
+def _decode_text(field: bytes) -> str:
+    return field.decode("latin-1").strip(" \0")
 
 
 def _encode_comment(value: str) -> bytes:
@@ -145,7 +146,7 @@ def _encode_tags(value: tuple[int, ...]) -> bytes:
     return b"".join(struct.pack("<HH", tag >> 16, tag & 0xFFFF) for tag in value)
 
 
-def _decode_tags(field: memoryview) -> tuple[int, ...]:
+def _decode_tags(field: bytes) -> tuple[int, ...]:
     if len(field) % 4:
         raise ValueError(f"{len(field)} bytes are no list of tags")
     return tuple((group << 16) | element for group, element in struct.iter_unpack("<HH", field))
@@ -181,15 +182,14 @@ _FIELDS: Final[Mapping[str, tuple[int, _Form]]] = {
     "move_originator_ae_title": (0x1030, _TITLE),
     "move_originator_message_id": (0x1031, _NUMBER),
 }
-_FORMS = {name: form for name, (_, form) in _FIELDS.items()}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Layout:
-    """One type's elements in ascending order; the two that no field holds have no name."""
+    """One type's elements in ascending order; the two that no field holds have no form."""
 
     type: Callable[..., Command]
-    elements: tuple[tuple[int, str], ...]
+    elements: tuple[tuple[int, str, _Form | None], ...]
     required: frozenset[str]
     command_field: bytes
 
@@ -200,11 +200,16 @@ def _us_element(element: int, value: int) -> bytes:
 
 def _layout(command_type: type[Command]) -> _Layout:
     fields = dataclasses.fields(command_type)
-    elements = [(_FIELDS[field.name][0], field.name) for field in fields]
-    elements += [(_COMMAND_FIELD, ""), (_DATA_SET_TYPE, "")]
+    elements: list[tuple[int, str, _Form | None]] = [
+        (_COMMAND_FIELD, "", None),
+        (_DATA_SET_TYPE, "", None),
+    ]
+    for field in fields:
+        element, form = _FIELDS[field.name]
+        elements.append((element, field.name, form))
     return _Layout(
         type=command_type,
-        elements=tuple(sorted(elements)),
+        elements=tuple(sorted(elements, key=itemgetter(0))),
         required=frozenset(f.name for f in fields if f.default is dataclasses.MISSING),
         command_field=_us_element(_COMMAND_FIELD, command_type.COMMAND_FIELD),
     )

@@ -8,7 +8,6 @@ and a group written in implicit VR (seen in the field) is understood.
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final
 
 from router.dicom.ae_title import LENGTH as LONGEST_AE_TITLE
@@ -55,11 +54,32 @@ class FileMeta:
 
 def encode_file_meta(meta: FileMeta, preamble: bytes = bytes(PREAMBLE_LENGTH)) -> bytes:
     """Return preamble, prefix and group 0002: what stands before the data set's bytes."""
-    if len(preamble) != PREAMBLE_LENGTH:
-        raise MalformedMeta(f"a preamble has {PREAMBLE_LENGTH} bytes, not {len(preamble)}")
-    group = b"".join(_encode_elements(meta))
-    length = _SHORT.pack(2, 0, b"UL", 4) + len(group).to_bytes(4, "little")
-    return preamble + PREFIX + length + group
+    form = FileMetaForm(meta, preamble)
+    return form.encode(meta.media_storage_sop_instance_uid, meta.private_information)
+
+
+class FileMetaForm:
+    """The file meta information of many files: but for SOP instance and private information, a
+    receiver writes the same into each, and encodes it here once."""
+
+    __slots__ = ("_after", "_before", "_creator", "_start")
+
+    def __init__(self, meta: FileMeta, preamble: bytes = bytes(PREAMBLE_LENGTH)) -> None:
+        """`meta` gives what is the same; MalformedMeta when it does not fit its place."""
+        if len(preamble) != PREAMBLE_LENGTH:
+            raise MalformedMeta(f"a preamble has {PREAMBLE_LENGTH} bytes, not {len(preamble)}")
+        self._start = preamble + PREFIX + _SHORT.pack(2, 0, b"UL", 4)
+        self._before = _LONG.pack(2, 0x0001, b"OB", len(_VERSION)) + _VERSION
+        self._before += _uid(0x0002, meta.media_storage_sop_class_uid)
+        self._after = b"".join(_shared_elements(meta))
+        self._creator = _uid(0x0100, meta.private_information_creator_uid or "")
+
+    def encode(self, sop_instance_uid: str, private_information: bytes | None) -> bytes:
+        """Return what stands before the data set of this instance, preamble included."""
+        group = self._before + _uid(0x0003, sop_instance_uid) + self._after
+        if private_information is not None:
+            group += self._creator + _private(private_information)
+        return self._start + len(group).to_bytes(4, "little") + group
 
 
 def read_file_meta(head: bytes | bytearray | memoryview) -> tuple[FileMeta, int]:
@@ -143,10 +163,8 @@ def _file_meta(elements: dict[int, memoryview]) -> FileMeta:
 _ABSENT = memoryview(b"")
 
 
-def _encode_elements(meta: FileMeta) -> Iterator[bytes]:
-    yield _LONG.pack(2, 0x0001, b"OB", len(_VERSION)) + _VERSION
-    yield _uid(0x0002, meta.media_storage_sop_class_uid)
-    yield _uid(0x0003, meta.media_storage_sop_instance_uid)
+def _shared_elements(meta: FileMeta) -> Iterator[bytes]:
+    """What stands between the SOP instance and private information."""
     yield _uid(0x0010, meta.transfer_syntax_uid)
     yield _uid(0x0012, meta.implementation_class_uid)
     if meta.implementation_version_name is not None:
@@ -157,13 +175,8 @@ def _encode_elements(meta: FileMeta) -> Iterator[bytes]:
         yield _text(0x0017, b"AE", meta.sending_ae_title)
     if meta.receiving_ae_title is not None:
         yield _text(0x0018, b"AE", meta.receiving_ae_title)
-    if meta.private_information is not None:
-        yield _uid(0x0100, meta.private_information_creator_uid or "")
-        yield _private(meta.private_information)
 
 
-# A receiver writes the same values but one into each file.
-@lru_cache(maxsize=1024)
 def _uid(element: int, value: str) -> bytes:
     if len(value) > LONGEST_UID or not value.isascii():
         raise MalformedMeta(f"(0002,{element:04X}): a UID has at most {LONGEST_UID} characters")
@@ -172,7 +185,6 @@ def _uid(element: int, value: str) -> bytes:
     return _SHORT.pack(2, element, b"UI", len(encoded)) + encoded
 
 
-@lru_cache(maxsize=1024)
 def _text(element: int, form: bytes, value: str) -> bytes:
     try:
         encoded = value.encode("latin-1")

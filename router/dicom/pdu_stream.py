@@ -26,7 +26,7 @@ class Arrival(enum.Enum):
     """What `advance` found; the details are in the stream's attributes."""
 
     PDU = "a whole control PDU, in `pdu`"
-    DATA_PDU = "the header of a P-DATA-TF; fragments follow"
+    DATA_PDU = "the header of a P-DATA-TF, and none of its fragments yet"
     FRAGMENT = "bytes of a fragment: `context_id`, `is_command`, `data`, `ends`"
 
 
@@ -116,7 +116,7 @@ class PduStream:
             raise RemoteProtocolError("P-DATA-TF without a presentation data value")
         self.buffer.start += _PDU_HEADER.size
         self._pdu_left = length
-        return Arrival.DATA_PDU
+        return self._start_fragment() or Arrival.DATA_PDU
 
     def _start_fragment(self) -> Arrival | None:
         buffer = self.buffer

@@ -91,15 +91,13 @@ class UpperLayer:
         else:
             self._drive_to(action, pdu)
 
-    def data_received(self) -> None:
-        """Take the header of a P-DATA-TF; `takes_data` then says whether to tell its fragments."""
-        if not self.takes_data():  # where it does, DT-2 and AR-6 change nothing: the hot path
-            self.received(_DATA)
-
-    def takes_data(self) -> bool:
-        """Return whether fragments are to be told in this state."""
+    def data_received(self) -> bool:
+        """Take something of a P-DATA-TF. Return whether fragments are to be told in this state."""
         state = self.state
-        return state is State.ESTABLISHED or state is State.AWAITING_RELEASE_RESPONSE
+        if state is State.ESTABLISHED or state is State.AWAITING_RELEASE_RESPONSE:
+            return True  # DT-2 and AR-6 change nothing: the hot path
+        self.received(_DATA)
+        return False
 
     def connection_closed(self) -> None:
         """Take that the transport connection is gone."""
@@ -111,6 +109,11 @@ class UpperLayer:
         if (cause, self.state) not in TABLE:
             raise LocalProtocolError(f"no {cause.name.lower()} in state {self.state.name.lower()}")
         self._drive(cause, pdu)
+
+    def data_sent(self) -> None:
+        """Take that our own user sends a fragment."""
+        if self.state is not State.ESTABLISHED:  # where it is, DT-1 changes nothing: the hot path
+            self.ask(Cause.DATA_REQUEST)
 
     def release_response(self) -> None:
         """Answer a release; after a collision the acceptor's answer waits for the peer's."""

@@ -15,19 +15,17 @@ from functools import lru_cache
 import xxhash
 
 from router import metrics
-from router.dicom.part10 import FileMeta, encode_file_meta
+from router.dicom.part10 import FileMeta, FileMetaForm
 from router.dicom.uids import (
     IMPLEMENTATION_CLASS_UID,
     IMPLEMENTATION_VERSION_NAME,
     PRIVATE_INFORMATION_CREATOR,
 )
 from router.ingress.answers import Answer
-from router.ingress.completion import PREAMBLE_LENGTH, Completion, encode_mark
+from router.ingress.completion import Completion, encode_mark
 from router.ingress.head_check import HeadCheck
 from router.ledger import ReceivedObject
 from router.store import Bytes, Spool
-
-_BLANK_PREAMBLE = bytes(PREAMBLE_LENGTH)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,23 +70,10 @@ class Reception:
         self.size = 0
         self._marked = False
         self.object_id, self._writer = spool.begin()
-        self._head: bytes | None = self._encode_head()
+        form, told = _meta_of(provenance, sop_class_uid, transfer_syntax_uid)
+        told += b"%d}" % self._received_at
+        self._head: bytes | None = form.encode(sop_instance_uid, told)
         self._data_set_offset = len(self._head)
-
-    def _encode_head(self) -> bytes:
-        provenance = self._provenance
-        meta = FileMeta(
-            media_storage_sop_class_uid=self._sop_class_uid,
-            media_storage_sop_instance_uid=self._sop_instance_uid,
-            transfer_syntax_uid=self._transfer_syntax_uid,
-            implementation_class_uid=IMPLEMENTATION_CLASS_UID,
-            implementation_version_name=IMPLEMENTATION_VERSION_NAME,
-            sending_ae_title=provenance.calling_ae_title,
-            receiving_ae_title=provenance.called_ae_title,
-            private_information_creator_uid=PRIVATE_INFORMATION_CREATOR,
-            private_information=_told_of(provenance) + b"%d}" % self._received_at,
-        )
-        return encode_file_meta(meta, _BLANK_PREAMBLE)
 
     def check_head(self, fragments: Sequence[memoryview], *, last: bool) -> Answer | None:
         """A refusal if the first bytes contradict the command that announced them."""
@@ -159,8 +144,21 @@ class Reception:
 
 
 @lru_cache(maxsize=1024)
-def _told_of(provenance: Provenance) -> bytes:
-    """What private information says of an association's objects, up to the time of each."""
+def _meta_of(
+    provenance: Provenance, sop_class_uid: str, transfer_syntax_uid: str
+) -> tuple[FileMetaForm, bytes]:
+    """The file meta of an association's objects, and what its private information says of them up
+    to the time of each."""
+    meta = FileMeta(
+        media_storage_sop_class_uid=sop_class_uid,
+        media_storage_sop_instance_uid="",
+        transfer_syntax_uid=transfer_syntax_uid,
+        implementation_class_uid=IMPLEMENTATION_CLASS_UID,
+        implementation_version_name=IMPLEMENTATION_VERSION_NAME,
+        sending_ae_title=provenance.calling_ae_title,
+        receiving_ae_title=provenance.called_ae_title,
+        private_information_creator_uid=PRIVATE_INFORMATION_CREATOR,
+    )
     told = {
         "listener": provenance.listener,
         "association": provenance.association_id,
@@ -169,4 +167,5 @@ def _told_of(provenance: Provenance) -> bytes:
         **({"user": provenance.user} if provenance.user else {}),
         "received_at": 0,
     }
-    return json.dumps(told, separators=(",", ":")).encode().removesuffix(b"0}")
+    private_information = json.dumps(told, separators=(",", ":")).encode()
+    return FileMetaForm(meta), private_information.removesuffix(b"0}")

@@ -18,7 +18,6 @@ from router.dicom.commands import Command
 from router.dicom.events import (
     Aborted,
     Closed,
-    CommandReceived,
     DataReceived,
     Event,
     ReleaseRequested,
@@ -75,7 +74,6 @@ class Connection:
         self._patience = patience or Patience()
         self._clock = clock
         self._early: deque[Event] = deque()
-        self._in_message = False  # a data set is coming in
         self._heard = True  # what we write reaches the peer
         self._eof = False
         self._ending = threading.Event()
@@ -97,10 +95,7 @@ class Connection:
 
     def event_at_hand(self) -> Event | None:
         """What the bytes read so far amount to, or None; leaves the receive buffer as it is."""
-        event = self._early.popleft() if self._early else self.association.next_event()
-        if event is not None:
-            self._note(event)
-        return event
+        return self._early.popleft() if self._early else self.association.next_event()
 
     def send_command(
         self,
@@ -116,7 +111,6 @@ class Connection:
         read, after aborting, since half a data set is out.
         """
         self.association.send_command(context_id, command, has_data=data is not None)
-        self._in_message = False
         if data is None:
             self.flush()
             return
@@ -180,23 +174,18 @@ class Connection:
 
     # Receiving.
 
-    def _note(self, event: Event) -> None:
-        if isinstance(event, DataReceived):
-            self._in_message = not event.last
-        elif isinstance(event, CommandReceived):
-            self._in_message = event.has_data
-
     def _exchange(self, limit: float | None, awaited: Awaited | None) -> bool:
         """Write, then read once. False: the peer was silent too long, or we are to end; aborted."""
         self.flush()
         if self._eof:
             return True
+        in_message = self.association.awaits_data
         if limit is None:
-            limit = self._patience.network if self._in_message else self._patience.idle
+            limit = self._patience.network if in_message else self._patience.idle
         try:
             self._receive(limit)
         except TimeoutError:
-            failure = TimedOut(awaited or ("network" if self._in_message else "idle"), limit)
+            failure = TimedOut(awaited or ("network" if in_message else "idle"), limit)
             return self._give_up(failure)
         if self._ending.is_set():
             return self._give_up(ConnectionLost("ended on our side"))

@@ -113,9 +113,10 @@ def test_our_user_may_speak_for_the_provider() -> None:
         (b"\x00", a_abort(0, 0)),
         (write_pdu(AReleaseRq()), a_abort(0, 0)),
         (value(b""), a_abort(0, 0)),
+        (b"\x04\0\0\0\0\x06", a_abort(0, 0)),
         (b"\x01\0\xff\xff\xff\xff", a_abort(0, 0)),
     ],
-    ids=["http", "nul", "release", "data", "giant request"],
+    ids=["http", "nul", "release", "data", "data to come", "giant request"],
 )
 def test_before_a_request_the_user_aborts(data: bytes, answer: bytes) -> None:
     acceptor = Association.acceptor(now=0.0)

@@ -50,6 +50,7 @@ def test_before_a_request_nothing_is_known() -> None:
     assert acceptor.request is None
     assert acceptor.acceptance is None
     assert acceptor.contexts == {}
+    assert not acceptor.awaits_data
     assert acceptor.peer_max_length == 0
     assert acceptor.calling_ae_title == acceptor.called_ae_title == ""
 
@@ -112,6 +113,7 @@ def test_data_is_told_as_it_comes_without_copying() -> None:
     assert isinstance(first, DataReceived)
     assert bytes(first.data) == bytes(range(50))
     assert not first.last
+    assert pair.acceptor.awaits_data
     space = pair.acceptor.receive_buffer()
     space[:150] = bytes(range(50, 200))
     pair.acceptor.received(150)

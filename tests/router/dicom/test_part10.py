@@ -1,5 +1,6 @@
 """File meta information: written for pydicom to read, read as others write it."""
 
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from pydicom import dcmread
 from pydicom.errors import InvalidDicomError
 
 from router.dicom.errors import MalformedMeta, NotPart10, Part10Error, TruncatedMeta
-from router.dicom.part10 import FileMeta, encode_file_meta, read_file_meta
+from router.dicom.part10 import FileMeta, FileMetaForm, encode_file_meta, read_file_meta
 from tests.router.dicom.material import CT, EXPLICIT, texts, titles, uids
 
 PLAIN = FileMeta(
@@ -61,6 +62,22 @@ def test_meta_information_reads_back_with_the_data_set_behind_it(
     assert head.startswith(preamble + b"DICM")
     assert read_file_meta(head + DATA_SET) == (meta, len(head))
     assert read_file_meta(memoryview(head)) == (meta, len(head))
+
+
+@given(metas, uids, st.none() | st.binary(max_size=50).map(lambda data: data.rstrip(b"\0")))
+def test_a_form_serves_for_every_instance(
+    meta: FileMeta, sop_instance_uid: str, private_information: bytes | None
+) -> None:
+    head = FileMetaForm(meta).encode(sop_instance_uid, private_information)
+    creator = meta.private_information_creator_uid if private_information is not None else None
+    read, offset = read_file_meta(head + DATA_SET)
+    assert read == replace(
+        meta,
+        media_storage_sop_instance_uid=sop_instance_uid,
+        private_information_creator_uid=creator,
+        private_information=private_information,
+    )
+    assert offset == len(head)
 
 
 def test_pydicom_reads_every_element() -> None:
