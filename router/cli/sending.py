@@ -4,12 +4,12 @@ import errno
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
-from router.cli.outbox import Group, Item
+from router.cli.outbox import Group, Item, Pair
 from router.net.data_source import BLOCK_LENGTH
 from router.net.errors import DataSourceFailed, NetError
 from router.net.requestor import FileSlice, OutgoingAssociation
@@ -42,8 +42,7 @@ class Tally:
     failures: list[Failure] = field(default_factory=list)
 
 
-@dataclass(slots=True, kw_only=True)
-class _Loaded:
+class _Loaded(NamedTuple):
     """An item ready to be sent: in memory, or its file open where it is long."""
 
     item: Item
@@ -51,10 +50,9 @@ class _Loaded:
     data: memoryview | FileSlice
 
     def close(self) -> Item:
-        """Give the file back; safe to repeat."""
+        """Give the file back: once."""
         if isinstance(self.data, FileSlice):
             os.close(self.data.fd)
-            self.data = memoryview(b"")
         return self.item
 
 
@@ -62,25 +60,24 @@ class _Reader:
     """Reads items by turns into two buffers: one is being sent while the next is read."""
 
     def __init__(self) -> None:
-        self._buffers = [bytearray(), bytearray()]
+        self._buffers = [memoryview(b""), memoryview(b"")]
 
     def load(self, item: Item, context_id: int) -> _Loaded:
         """OSError when the file cannot be read as long as it was."""
+        size = item.size
         fd = os.open(item.path, os.O_RDONLY | os.O_CLOEXEC)
-        if item.size > BLOCK_LENGTH:
-            return _Loaded(
-                item=item, context_id=context_id, data=FileSlice(fd, item.offset, item.size)
-            )
+        if size > BLOCK_LENGTH:
+            return _Loaded(item, context_id, FileSlice(fd, item.offset, size))
         self._buffers.reverse()
-        if len(self._buffers[0]) < item.size:
-            self._buffers[0] = bytearray(item.size)
-        view = memoryview(self._buffers[0])[: item.size]
+        if len(self._buffers[0]) < size:
+            self._buffers[0] = memoryview(bytearray(size))
+        view = self._buffers[0][:size]
         try:
-            if os.preadv(fd, [view], item.offset) < item.size:
+            if os.preadv(fd, [view], item.offset) < size:
                 raise OSError(errno.EIO, "the file is shorter than it was")
         finally:
             os.close(fd)
-        return _Loaded(item=item, context_id=context_id, data=view)
+        return _Loaded(item, context_id, view)
 
 
 class Sending:
@@ -130,35 +127,37 @@ class Sending:
 
     def _use(self, association: OutgoingAssociation, waiting: deque[Item]) -> None:
         """Send over one association until nothing waits, or it ends."""
+        contexts = {
+            (context.abstract_syntax, context.transfer_syntax): context.context_id
+            for context in association.contexts.values()
+        }
         reader = _Reader()
-        loaded = self._load_next(association, waiting, reader)
+        loaded = self._load_next(contexts, waiting, reader)
         while loaded is not None:
-            upcoming: list[_Loaded] = []
+            upcoming: list[_Loaded | None] = []
 
-            def load_next(to: list[_Loaded] = upcoming) -> None:
-                following = self._load_next(association, waiting, reader)
-                if following is not None:
-                    to.append(following)
+            def load_next(to: list[_Loaded | None] = upcoming) -> None:
+                to.append(self._load_next(contexts, waiting, reader))
 
             ended = self._send(association, loaded, load_next)
             if ended:
-                waiting.extendleft(one.close() for one in upcoming)
+                waiting.extendleft(one.close() for one in upcoming if one is not None)
                 return
-            loaded = upcoming[0] if upcoming else None
+            (loaded,) = upcoming
         association.release()
 
     def _load_next(
-        self, association: OutgoingAssociation, waiting: deque[Item], reader: _Reader
+        self, contexts: Mapping[Pair, int], waiting: deque[Item], reader: _Reader
     ) -> _Loaded | None:
-        """The next item that this association can send, read while the peer is busy."""
+        """The next item that an association with these contexts can send."""
         while not self._stopping and (item := _first(waiting)) is not None:
-            context = association.context_for(*item.pair)
-            if context is None:
+            context_id = contexts.get(item.pair)
+            if context_id is None:
                 words = f"the peer does not take {' in '.join(item.pair)}"
                 self._failed(item, "context_refused", words)
                 continue
             try:
-                return reader.load(item, context.context_id)
+                return reader.load(item, context_id)
             except OSError as error:
                 self._failed(item, "unreadable", error.strerror or "cannot be read")
         return None
@@ -166,7 +165,8 @@ class Sending:
     def _send(
         self, association: OutgoingAssociation, loaded: _Loaded, meanwhile: Callable[[], None]
     ) -> bool:
-        """Send one object; whether the association has ended with it."""
+        """Send one object, and do something `meanwhile` the peer is busy with it; whether the
+        association has ended with it."""
         item = loaded.item
         try:
             response = association.store(
