@@ -110,10 +110,12 @@ class Ledger:
         self.dialect = self.url.get_backend_name()
         if self.dialect == "sqlite":
             self._writers: FairLock | None = _writer_lock(self.url)
-            self._engine = _sqlite_engine(self.url)
+            self._engine = _sqlite_engine(self.url, connections=64)
+            # One connection writes: each other's pages in memory are void after every transaction.
+            self._write_engine = _sqlite_engine(self.url, connections=1)
         elif self.dialect == "postgresql":
             self._writers = None
-            self._engine = postgresql_engine(self.url)
+            self._engine = self._write_engine = postgresql_engine(self.url)
         else:
             raise LedgerRefused(f"no ledger can be kept in {self.dialect}")
 
@@ -128,7 +130,7 @@ class Ledger:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """One transaction: committed when the block ends, rolled back when it raises."""
-        with translated_errors(), self._turn(), self._engine.begin() as conn:
+        with translated_errors(), self._turn(), self._write_engine.begin() as conn:
             if self._writers is not None:
                 # A deferred transaction that turns writer half-way cannot wait: it fails, "locked".
                 _begin(conn, "BEGIN IMMEDIATE")
@@ -167,6 +169,7 @@ class Ledger:
     def dispose(self) -> None:
         """Close every idle connection."""
         self._engine.dispose()
+        self._write_engine.dispose()
 
     def _turn(self) -> AbstractContextManager[None]:
         return nullcontext() if self._writers is None else _held(self._writers)
@@ -221,7 +224,7 @@ def _words(error: exc.DBAPIError) -> str:
     return lines[0][:200] if lines else type(error.orig).__name__
 
 
-def _sqlite_engine(url: URL) -> Engine:
+def _sqlite_engine(url: URL, *, connections: int) -> Engine:
     if not url.database or url.database == ":memory:":
         raise LedgerRefused("a ledger needs a file: its readers and writers are many")
     try:
@@ -230,8 +233,8 @@ def _sqlite_engine(url: URL) -> Engine:
         raise LedgerUnavailable(f"the ledger's folder cannot be made: {error.strerror}") from None
     engine = create_engine(
         url,
-        pool_size=8,
-        max_overflow=56,
+        pool_size=min(8, connections),
+        max_overflow=max(0, connections - 8),
         pool_timeout=BUSY_SECONDS,
         # The driver must not begin transactions by itself: BEGIN IMMEDIATE is ours to say.
         connect_args={"isolation_level": None, "timeout": BUSY_SECONDS},
