@@ -13,6 +13,7 @@ from pathlib import Path
 import yaml
 
 from bench import contestants
+from bench.null_receiver import counts
 from bench.processes import Measured, free_port
 
 DestinationSettings = dict[str, object]
@@ -88,11 +89,8 @@ class LiveSite:
 
     def arrived(self) -> tuple[int, float]:
         """How many objects came to `live`, and when the last did (monotonic seconds)."""
-        lines = [line for line in self.receiver.log.read_text().splitlines() if line[:1] == "{"]
-        if not lines:
-            return 0, 0.0
-        last = json.loads(lines[-1])
-        return int(last["count"]), float(last["at"])
+        told = counts(self.receiver.log)
+        return (told[-1].count, told[-1].at) if told else (0, 0.0)
 
 
 def start_site(

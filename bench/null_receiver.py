@@ -11,12 +11,28 @@ import json
 import sys
 import threading
 import time
+from dataclasses import dataclass
+from pathlib import Path
 
 from router.dicom.commands import CStoreRq
 from router.dicom.negotiation import Acceptance, NegotiatedContext
 from router.net.acceptor import Acceptor
 from router.net.connection import Connection
 from router.net.storage_scp import SUCCESS, serve_storage
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """So many objects had come at that time (monotonic seconds)."""
+
+    count: int
+    at: float
+
+
+def counts(log: Path) -> list[Count]:
+    """What a receiver has printed into this file; a line that is being written is none yet."""
+    whole, _, _ = log.read_text().rpartition("\n")
+    return [Count(**json.loads(line)) for line in whole.splitlines() if line[:1] == "{"]
 
 
 class Counter:

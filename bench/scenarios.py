@@ -16,6 +16,7 @@ from pathlib import Path
 from bench import contestants
 from bench.contestants import NODELAY, Running, Start
 from bench.corpus import write_files
+from bench.null_receiver import counts
 from bench.processes import Measured
 
 ONE_RULE: list[dict[str, object]] = [
@@ -124,16 +125,16 @@ def sending(scenario: Scenario, start: Start, run: int) -> Figures:
         try:
             sender = start(folder, sink.port)
             arrived_at = _await_count(sink.process, scenario.count, patience=300)
-            first = _counts(sink.process)[0]
+            first = counts(sink.process.log)[0]
             _, status, usage = os.wait4(sender.process.process.pid, 0)
             if status:
                 raise SystemExit(sender.process.log.read_text()[-2000:])
         finally:
             sink.process.stop()
         # The first line is written up to 20 ms after the first object; start-up is not counted.
-        took = arrived_at - first["at"]
+        took = arrived_at - first.at
         return Figures(
-            rate=(scenario.count - first["count"]) / took,
+            rate=(scenario.count - first.count) / took,
             cpu_ms=(usage.ru_utime + usage.ru_stime) * 1000 / scenario.count,
             peak_mb=usage.ru_maxrss / 1024,
         )
@@ -155,19 +156,15 @@ def _blast(scenario: Scenario, contestant: Running, run: int) -> dict[str, float
     return {"seconds": told["seconds"], "began": told["began"]}
 
 
-def _counts(process: Measured) -> list[dict[str, float]]:
-    return [json.loads(line) for line in process.log.read_text().splitlines() if line[:1] == "{"]
-
-
 def _await_count(process: Measured, count: int, patience: float) -> float:
     """When the receiver had counted them all (monotonic seconds)."""
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
-        counts = _counts(process)
-        if counts and counts[-1]["count"] >= count:
-            return counts[-1]["at"]
+        told = counts(process.log)
+        if told and told[-1].count >= count:
+            return told[-1].at
         time.sleep(0.05)
-    raise SystemExit(f"only {counts[-1]['count'] if counts else 0} of {count} objects arrived")
+    raise SystemExit(f"only {told[-1].count if told else 0} of {count} objects arrived")
 
 
 class _folder:  # noqa: N801  used as a function
