@@ -32,8 +32,11 @@ class EgressTask:
         broker: Broker,
         worker: str,
         stop: Callable[[], bool],
+        most: int,
         copies: Copies | None = None,
     ) -> None:
+        """`most`: drains at once, over all destinations. The other threads of the process are for
+        other work, which must go on when everything hangs that is sent to."""
         self.serve(destinations)
         self._ledger = ledger
         self._store = store
@@ -42,6 +45,7 @@ class EgressTask:
         self._broker = broker
         self._worker = worker
         self._stop = stop
+        self._most = most
         self._mutex = threading.Lock()
         self._at_work: Counter[str] = Counter()
         self._rung: set[str] = set()
@@ -62,20 +66,23 @@ class EgressTask:
         try:
             again = self._drain(destination, ticket)
         finally:
-            again = self._leave(destination) or again
-            if again and not self._stop():
-                self._ring(ticket)
+            rung = self._leave(destination)
+            if again:
+                rung.add(destination.name)
+            if not self._stop():
+                for name in rung:
+                    self._ring(EgressTicket(destination=name))
 
     def heard(self, ticket: EgressTicket) -> bool:
         """Whether a bell needs no thread, and from this process no message: a drain that waits for
-        more is woken, or as many as may be are at work and look again when they end."""
+        more is woken, or as many as may be are at work, and the next that ends rings."""
         destination = self._destinations.get(ticket.destination)
         if destination is None:
             return False
         if self._pool.memory(destination.name).bell.ring():
             return True
         with self._mutex:
-            full = self._at_work[destination.name] >= destination.slots
+            full = self._full(destination)
             if full:
                 self._rung.add(destination.name)
             return full
@@ -83,19 +90,22 @@ class EgressTask:
     def _enter(self, destination: Destination) -> bool:
         """Whether this process may work on it; otherwise who does is told of the bell."""
         with self._mutex:
-            if self._at_work[destination.name] >= destination.slots:
+            if self._full(destination):
                 self._rung.add(destination.name)
                 return False
             self._at_work[destination.name] += 1
             self._rung.discard(destination.name)
             return True
 
-    def _leave(self, destination: Destination) -> bool:
-        """Whether a bell rang that the drains at work may have been too late to hear."""
+    def _full(self, destination: Destination) -> bool:
+        at_work = self._at_work
+        return at_work[destination.name] >= destination.slots or at_work.total() >= self._most
+
+    def _leave(self, destination: Destination) -> set[str]:
+        """For whom a bell rang that nobody could heed, or that was too late to hear."""
         with self._mutex:
             self._at_work[destination.name] -= 1
-            rung = destination.name in self._rung
-            self._rung.discard(destination.name)
+            rung, self._rung = self._rung, set()
             return rung
 
     def _drain(self, destination: Destination, ticket: EgressTicket) -> bool:

@@ -163,6 +163,7 @@ def egress_task(parts: Parts, pool: Pool) -> EgressTask:
         broker=parts.broker,
         worker=parts.name,
         stop=parts.stopping.is_set,
+        most=parts.site.egress_workers,
         copies=parts.copies,
     )
     parts.rulebook.when_site_changes(lambda now: task.serve(now.destinations))

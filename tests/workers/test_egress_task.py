@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from router.broker import Broker
+from router.config import Destination
 from router.egress.pool import Pool
 from router.ledger import Ledger
 from router.store import DirectoryStore
@@ -48,8 +49,10 @@ def scp() -> Iterator[Scp]:
     made.stop()
 
 
-def task_for(house: House, broker: Broker, port: int) -> EgressTask:
-    destinations = [pacs(port, associations=1, timeouts={"dimse": 20})]
+def task_for(
+    house: House, broker: Broker, port: int, others: Sequence[Destination] = (), most: int = 9
+) -> EgressTask:
+    destinations = [pacs(port, associations=1, timeouts={"dimse": 20}), *others]
     return EgressTask(
         destinations=destinations,
         ledger=house.ledger,
@@ -58,6 +61,7 @@ def task_for(house: House, broker: Broker, port: int) -> EgressTask:
         broker=broker,
         worker="test",
         stop=lambda: False,
+        most=most,
     )
 
 
@@ -102,3 +106,25 @@ def test_while_all_are_at_work_a_bell_is_noted_and_rung_again_in_the_end(
     at_work.join()
     assert house.states() == {"delivered": 1}
     assert messages(broker) == 1
+
+
+def test_no_more_are_at_work_than_may_be_and_who_ends_rings_for_the_others(
+    house: House, broker: Broker, scp: Scp
+) -> None:
+    """The threads beyond are for routing, which must not wait for what hangs."""
+    other = pacs(scp.port, name="other", associations=1)
+    [uid] = house.owe("pacs", small())
+    house.owe("other", small())
+    scp.script[uid] = "hang once"
+    task = task_for(house, broker, scp.port, [other], most=1)
+    at_work = threading.Thread(target=task, args=(PACS,))
+    at_work.start()
+    wait_until(lambda: scp.script[uid] == 0x0000, "the object at the peer")
+    task(EgressTicket(destination="other"))
+    assert house.states() == {"leased": 1, "waiting": 1}
+    assert messages(broker) == 0
+    scp.unblock.set()
+    at_work.join()
+    assert messages(broker) == 1
+    task(EgressTicket(destination="other"))
+    assert house.states() == {"delivered": 2}
