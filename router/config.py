@@ -312,6 +312,9 @@ def warnings(site: Site) -> list[str]:
                 f"{destination.name} is asked to commit, and {peer.ae_title} is not among the "
                 "`sources`: its reports are rejected when it calls us"
             )
+    if site.egress_workers < site.slots:
+        few = f"`workers.egress: {site.egress_workers}` is less than the destinations' {site.slots}"
+        found.append(f"{few} associations: one that hangs may keep others waiting")
     if site.on_no_match == "discard":
         found.append("`on_no_match: discard` deletes objects that no route matches")
     return found

@@ -147,6 +147,16 @@ def test_what_should_not_be_overlooked_is_said(tmp_path: Path):
         assert f"`{word}" in said
 
 
+def test_fewer_deliveries_at_once_than_destinations_allow_are_noted(tmp_path: Path):
+    text = (
+        LISTENER
+        + "sources: [{name: ct, ae_title: CT}]\nworkers: {egress: 2}\n"
+        + "destinations: [{name: a, folder: {path: a, writers: 3}}]\n"
+    )
+    [said] = warnings(load_site(write(tmp_path, text), {}))
+    assert said.startswith("`workers.egress: 2` is less than the destinations' 3 associations")
+
+
 BROKEN = {
     "an unknown key": (
         LISTENER + "destnations: []",
