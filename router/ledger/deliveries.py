@@ -34,6 +34,7 @@ from router.ledger.models import (
     FINAL_STATES,
     DeliveryState,
 )
+from router.ledger.rows import InsertRows, Value
 from router.ledger.settling import settle
 from router.ledger.statements import (
     CHUNK,
@@ -113,7 +114,22 @@ _RECORD = (
         finished_at=case((bindparam("is_finished", type_=Integer) == 1, NOW), else_=NOTHING),
     )
 )
-_EVENTS = insert(DELIVERY_EVENTS).values(at=NOW)
+_TRIED = InsertRows(
+    DELIVERY_EVENTS,
+    (
+        "delivery_id",
+        "state",
+        "reason",
+        "status",
+        "attempts",
+        "association_id",
+        "started_at",
+        "took_ms",
+        "worker",
+        "detail",
+    ),
+    at=NOW,
+)
 
 
 def record_outcomes(conn: Connection, owner: str, outcomes: Sequence[DeliveryOutcome]) -> int:
@@ -128,7 +144,7 @@ def record_outcomes(conn: Connection, owner: str, outcomes: Sequence[DeliveryOut
     for change, ids in _alike(recorded).items():
         for start in range(0, len(ids), CHUNK):
             conn.execute(_RECORD, {**change._asdict(), "ids": ids[start : start + CHUNK]})
-    conn.execute(_EVENTS, [_event_row(outcome) for outcome in recorded])
+    _TRIED.run(conn, [_event_row(outcome) for outcome in recorded])
     _require_proof(conn, recorded)
     final = [ours[outcome.delivery_id] for outcome in recorded if outcome.state in FINAL_STATES]
     settle(conn, final)
@@ -178,19 +194,19 @@ def _alike(outcomes: Sequence[DeliveryOutcome]) -> dict[_Change, list[int]]:
     return groups
 
 
-def _event_row(outcome: DeliveryOutcome) -> dict[str, object]:
-    return {
-        "delivery_id": outcome.delivery_id,
-        "state": outcome.state.value,
-        "reason": bounded(outcome.reason, SLUG_LIMIT),
-        "status": outcome.status,
-        "attempts": outcome.attempts,
-        "association_id": bounded(outcome.association_id, 64),
-        "started_at": outcome.started_at_ms,
-        "took_ms": outcome.took_ms,
-        "worker": bounded(outcome.worker, 64),
-        "detail": bounded(outcome.detail, DETAIL_LIMIT),
-    }
+def _event_row(outcome: DeliveryOutcome) -> tuple[Value, ...]:
+    return (
+        outcome.delivery_id,
+        outcome.state.value,
+        bounded(outcome.reason, SLUG_LIMIT),
+        outcome.status,
+        outcome.attempts,
+        bounded(outcome.association_id, 64),
+        outcome.started_at_ms,
+        outcome.took_ms,
+        bounded(outcome.worker, 64),
+        bounded(outcome.detail, DETAIL_LIMIT),
+    )
 
 
 _EXTEND = (
@@ -255,6 +271,9 @@ _EXPIRE = (
     .where(DELIVERIES.c.id.in_(bindparam("ids", expanding=True)))
     .values(state="waiting", lease_owner=None, lease_until=NOTHING)
 )
+
+
+_EVENTS = insert(DELIVERY_EVENTS).values(at=NOW)
 
 
 def expire_leases(conn: Connection) -> list[str]:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 from router.ledger.clock import ledger_now
 from router.ledger.interventions import ObjectFilter, discard, discardable
 from router.ledger.models import INTAKE_MARKS, OBJECT_EVENTS, OBJECTS, ObjectState
+from router.ledger.rows import InsertRows, Value
 from router.ledger.settling import mark_forgotten
 from router.ledger.statements import CHUNK, NOW, UNFINISHED, InsertNew, constant
 from router.ledger.texts import bounded, required
@@ -98,35 +99,39 @@ def stored_object(row: Row[Any]) -> StoredObject:
     return StoredObject._make((*row[:-1], ObjectState(row[-1])))
 
 
-_INSERT = InsertNew(OBJECTS, recorded_at=NOW)
+_INSERT = InsertRows(
+    OBJECTS,
+    ReceivedObject._fields,
+    new_only=True,
+    recorded_at=NOW,
+    state=constant("received"),
+    priority=constant(2),
+    generation=constant(0),
+)
 
 
 def insert_received(conn: Connection, rows: Sequence[ReceivedObject]) -> None:
     """Record received objects; those already known are passed over."""
-    if rows:
-        conn.execute(_INSERT.on(conn), [_received_row(row) for row in rows])
+    _INSERT.run(conn, [_received_row(row) for row in rows])
 
 
-def _received_row(row: ReceivedObject) -> dict[str, object]:
-    return {
-        "id": row.id,
-        "received_at": row.received_at,
-        "listener": bounded(row.listener, 64),
-        "association_id": bounded(row.association_id, 64),
-        "peer_address": bounded(row.peer_address, 64),
-        "calling_ae_title": bounded(row.calling_ae_title, 16),
-        "called_ae_title": bounded(row.called_ae_title, 16),
-        "tls_subject": bounded(row.tls_subject, 256),
-        "sop_class_uid": required(row.sop_class_uid, 64),
-        "sop_instance_uid": required(row.sop_instance_uid, 64),
-        "transfer_syntax_uid": required(row.transfer_syntax_uid, 64),
-        "size": row.size,
-        "data_set_offset": row.data_set_offset,
-        "checksum": row.checksum,
-        "state": "received",
-        "priority": 2,
-        "generation": 0,
-    }
+def _received_row(row: ReceivedObject) -> tuple[Value, ...]:
+    return (
+        row.id,
+        row.received_at,
+        bounded(row.listener, 64),
+        bounded(row.association_id, 64),
+        bounded(row.peer_address, 64),
+        bounded(row.calling_ae_title, 16),
+        bounded(row.called_ae_title, 16),
+        bounded(row.tls_subject, 256),
+        required(row.sop_class_uid, 64),
+        required(row.sop_instance_uid, 64),
+        required(row.transfer_syntax_uid, 64),
+        row.size,
+        row.data_set_offset,
+        row.checksum,
+    )
 
 
 _KNOWN = select(OBJECTS.c.id).where(

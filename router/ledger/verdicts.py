@@ -2,8 +2,9 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from sqlalchemy import BigInteger, Connection, bindparam, case, insert, select, update
+from sqlalchemy import Connection, bindparam, case, insert, select, update
 
 from router.ledger.bundles import Join, join
 from router.ledger.destinations import ensure
@@ -14,6 +15,7 @@ from router.ledger.models import (
     OBJECTS,
     ObjectState,
 )
+from router.ledger.rows import InsertRows, Value
 from router.ledger.settling import settle
 from router.ledger.statements import CHUNK, NOTHING, NOW, OUTSIDE, InsertNew, constant
 from router.ledger.texts import DETAIL_LIMIT, SLUG_LIMIT, bounded, required
@@ -112,7 +114,7 @@ _UNROUTED = (
 )
 _UPDATE = (
     update(OBJECTS)
-    .where(OBJECTS.c.id == bindparam("of_id"))
+    .where(OBJECTS.c.id.in_(bindparam("ids", expanding=True)))
     .values(
         state=bindparam("to_state"),
         reason=bindparam("to_reason"),
@@ -127,14 +129,32 @@ _UPDATE = (
     )
 )
 _INSERT_DERIVED = InsertNew(OBJECTS, recorded_at=NOW, routed_at=NOW)
-_NOT_BEFORE = bindparam("not_before", type_=BigInteger)
-_INSERT_DELIVERIES = InsertNew(
+_INSERT_DELIVERIES = InsertRows(
     DELIVERIES,
+    (
+        "object_id",
+        "payload_id",
+        "destination",
+        "route",
+        "rules_version",
+        "priority",
+        "generation",
+        "members",
+        "move_after_ms",
+        "send_between",
+        "next_attempt_at",
+        "reason",
+    ),
+    new_only=True,
+    made={"next_attempt_at": lambda not_before: case((not_before > NOW, not_before), else_=NOW)},
     created_at=NOW,
     owed_since=NOW,
-    next_attempt_at=case((_NOT_BEFORE > NOW, _NOT_BEFORE), else_=NOW),
+    state=constant("waiting"),
+    attempts=constant(0),
 )
-_INSERT_EVENTS = insert(OBJECT_EVENTS).values(at=NOW)
+_INSERT_EVENTS = InsertRows(
+    OBJECT_EVENTS, ("object_id", "kind", "reason", "rules_version", "detail"), at=NOW
+)
 _OF_OBJECTS = DELIVERIES.c.object_id.in_(bindparam("ids", expanding=True))
 _EARLIER = select(DELIVERIES.c.id, DELIVERIES.c.object_id, DELIVERIES.c.destination).where(
     _OF_OBJECTS, DELIVERIES.c.state != constant("cancelled")
@@ -166,10 +186,12 @@ def record_routing(conn: Connection, results: Sequence[RoutingResult]) -> set[st
     insert_derived(conn, fresh, waiting)
     again = [result for result in fresh if waiting[result.object_id].generation]
     standing = _standing(conn, again)
-    conn.execute(_UPDATE, [_object_row(result, waiting) for result in fresh])
+    for change, ids in _alike(fresh, waiting).items():
+        for start in range(0, len(ids), CHUNK):
+            conn.execute(_UPDATE, {**change._asdict(), "ids": ids[start : start + CHUNK]})
     insert_deliveries(conn, fresh, waiting, standing)
     join(conn, ((result.object_id, one) for result in fresh for one in result.joins))
-    conn.execute(_INSERT_EVENTS, [_event_row(result) for result in fresh])
+    _INSERT_EVENTS.run(conn, [_event_row(result) for result in fresh])
     settle(conn, [result.object_id for result in again])
     return {result.object_id for result in fresh}
 
@@ -192,7 +214,7 @@ def insert_deliveries(
     if deliveries := list(_delivery_rows(results, terms, standing)):
         # A destination without a row would never be rung for.
         ensure(conn, sorted({new.destination for result in results for new in result.deliveries}))
-        conn.execute(_INSERT_DELIVERIES.on(conn), deliveries)
+        _INSERT_DELIVERIES.run(conn, deliveries)
 
 
 def _standing(conn: Connection, again: Sequence[RoutingResult]) -> set[tuple[str, str]]:
@@ -229,21 +251,41 @@ def _waiting_objects(conn: Connection, ids: Sequence[str]) -> dict[str, Unrouted
     return found
 
 
-def _object_row(result: RoutingResult, waiting: Mapping[str, Unrouted]) -> dict[str, object]:
-    identifiers = result.identifiers
-    return {
-        "of_id": result.object_id,
-        "to_state": result.state.value,
-        "to_reason": bounded(result.reason, SLUG_LIMIT),
-        "to_study": bounded(identifiers.study_instance_uid, 64),
-        "to_series": bounded(identifiers.series_instance_uid, 64),
-        "to_patient": bounded(identifiers.patient_id, 64),
-        "to_accession": bounded(identifiers.accession_number, 64),
-        "to_version": result.rules_version,
-        "to_priority": min((_priority(new) for new in result.deliveries), default=2),
-        # Of an earlier verdict something may still be owed: `settle` looks.
-        "is_settled": int(result.settled and not waiting[result.object_id].generation),
-    }
+class _Change(NamedTuple):
+    """What a verdict makes of the object's row; named as the statement's parameters are."""
+
+    to_state: str
+    to_reason: str | None
+    to_study: str | None
+    to_series: str | None
+    to_patient: str | None
+    to_accession: str | None
+    to_version: str | None
+    to_priority: int
+    is_settled: int
+
+
+def _alike(
+    results: Sequence[RoutingResult], waiting: Mapping[str, Unrouted]
+) -> dict[_Change, list[str]]:
+    """Most of a batch is of few series: one statement for each, not one for each object."""
+    groups: dict[_Change, list[str]] = {}
+    for result in results:
+        identifiers = result.identifiers
+        change = _Change(
+            result.state.value,
+            bounded(result.reason, SLUG_LIMIT),
+            bounded(identifiers.study_instance_uid, 64),
+            bounded(identifiers.series_instance_uid, 64),
+            bounded(identifiers.patient_id, 64),
+            bounded(identifiers.accession_number, 64),
+            result.rules_version,
+            min((_priority(new) for new in result.deliveries), default=2),
+            # Of an earlier verdict something may still be owed: `settle` looks.
+            int(result.settled and not waiting[result.object_id].generation),
+        )
+        groups.setdefault(change, []).append(result.object_id)
+    return groups
 
 
 def _priority(new: NewDelivery) -> int:
@@ -280,34 +322,32 @@ def _delivery_rows(
     results: Sequence[RoutingResult],
     waiting: Mapping[str, Unrouted],
     standing: Collection[tuple[str, str]],
-) -> Iterator[dict[str, object]]:
+) -> Iterator[tuple[Value, ...]]:
     for result in results:
         for new in result.deliveries:
             if (result.object_id, new.destination) in standing:
                 continue
-            yield {
-                "object_id": result.object_id,
-                "payload_id": new.payload_id,
-                "destination": new.destination,
-                "route": required(new.route, 128),
-                "rules_version": result.rules_version,
-                "priority": _priority(new),
-                "state": "waiting",
-                "attempts": 0,
-                "generation": waiting[result.object_id].generation,
-                "members": " ".join(new.members) or None,
-                "move_after_ms": new.move_after_ms,
-                "send_between": new.send_between,
-                "not_before": new.not_before,
-                "reason": OUTSIDE if new.not_before else None,
-            }
+            yield (
+                result.object_id,
+                new.payload_id,
+                new.destination,
+                required(new.route, 128),
+                result.rules_version,
+                _priority(new),
+                waiting[result.object_id].generation,
+                " ".join(new.members) or None,
+                new.move_after_ms,
+                new.send_between,
+                new.not_before,
+                OUTSIDE if new.not_before else None,
+            )
 
 
-def _event_row(result: RoutingResult) -> dict[str, object]:
-    return {
-        "object_id": result.object_id,
-        "kind": result.state.value,
-        "reason": bounded(result.reason, SLUG_LIMIT),
-        "rules_version": result.rules_version,
-        "detail": bounded(result.detail, DETAIL_LIMIT),
-    }
+def _event_row(result: RoutingResult) -> tuple[Value, ...]:
+    return (
+        result.object_id,
+        result.state.value,
+        bounded(result.reason, SLUG_LIMIT),
+        result.rules_version,
+        bounded(result.detail, DETAIL_LIMIT),
+    )

@@ -27,6 +27,30 @@ def test_a_received_object_is_read_back_as_it_came(ledger: Ledger, story):
     assert found.generation == 0
 
 
+@pytest.mark.parametrize("count", [0, 1, 3, 64, 199])
+def test_each_of_a_batch_is_recorded_whatever_their_number(ledger: Ledger, story, count: int):
+    """Rows go in several to a statement; some of these are known, or there twice."""
+    rows = [story.received(size=number) for number in range(count)]
+    with ledger.write() as conn:
+        objects.insert_received(conn, rows[: count // 3])
+        objects.insert_received(conn, [*rows, *rows[:2]])
+    ids = [row.id for row in rows]
+    story.record(*(story.route(row.id, f"to-{row.size % 3}") for row in rows))
+    with ledger.read() as conn:
+        found = objects.by_ids(conn, ids)
+    assert [(one.id, one.size, one.sop_instance_uid) for one in found] == [
+        (row.id, row.size, row.sop_instance_uid) for row in rows
+    ]
+    leased = [one for n in range(3) for one in story.lease(f"to-{n}", limit=200)]
+    assert {one.object_id: one.destination for one in leased} == {
+        row.id: f"to-{row.size % 3}" for row in rows
+    }
+    assert story.end(leased, took_ms=7) == count
+    if count:
+        (last,) = story.told(ids[-1]).deliveries
+        assert (last.history[-1].took_ms, last.history[-1].state) == (7, "delivered")
+
+
 def test_an_object_is_recorded_once(ledger: Ledger, story):
     first, second = story.received(), story.received()
     with ledger.write() as conn:

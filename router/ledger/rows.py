@@ -1,0 +1,89 @@
+"""Inserting many rows, several in each statement.
+
+A statement for each row would hand the interpreter's lock over for each (SQLite), or ask the server
+for each (PostgreSQL), and SQLAlchemy would sort its parameters by name each time. Here a statement
+is compiled once for each size, and rows are tuples all the way.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from itertools import chain
+from operator import itemgetter
+from typing import Any, TypeAlias
+
+from sqlalchemy import BindParameter, ColumnElement, Connection, Dialect, Table, bindparam
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+
+MOST = 64
+"""Rows of one statement, a power of two; whatever is left goes in halves, quarters and so on."""
+
+Value: TypeAlias = str | int | None
+Made: TypeAlias = Callable[[BindParameter[Any]], ColumnElement[Any]]
+
+
+class InsertRows:
+    """`INSERT INTO` a table of rows that have these columns, in this order."""
+
+    def __init__(
+        self,
+        table: Table,
+        columns: Sequence[str],
+        *,
+        new_only: bool = False,
+        made: Mapping[str, Made] | None = None,
+        **values: ColumnElement[Any],
+    ) -> None:
+        """`new_only`: rows that are there already are passed over. `made`: what the database
+        makes of a column's value; `values`: what it fills in by itself."""
+        self._table = table
+        self._columns = columns
+        self._new_only = new_only
+        self._made = made or {}
+        self._values = values
+        self._compiled = lru_cache(maxsize=None)(self._compile)
+
+    def run(self, conn: Connection, rows: Sequence[tuple[Value, ...]]) -> None:
+        """Insert them all."""
+        start = 0
+        for count in _parts(len(rows)):
+            words, ordered = self._compiled(conn.dialect.name, count)
+            part = map(ordered, rows[start : start + count])
+            conn.exec_driver_sql(words, tuple(chain.from_iterable(part)))
+            start += count
+
+    def _compile(
+        self, dialect: str, count: int
+    ) -> tuple[str, Callable[[tuple[Value, ...]], tuple[Value, ...]]]:
+        """The statement for so many rows, and what puts a row into the order of its parameters."""
+        insert = sqlite.insert if dialect == "sqlite" else postgresql.insert
+        statement = insert(self._table).values([self._row(n) for n in range(count)])
+        if self._new_only:
+            statement = statement.on_conflict_do_nothing()
+        compiled = statement.compile(dialect=_DIALECTS[dialect])
+        names = compiled.positiontup or []
+        order = [self._columns.index(name) for name in (n.rpartition(" ")[0] for n in names)]
+        return compiled.string, itemgetter(*order[: len(order) // count])
+
+    def _row(self, number: int) -> dict[str, ColumnElement[Any]]:
+        row: dict[str, ColumnElement[Any]] = dict(self._values)
+        for name in self._columns:
+            given = bindparam(f"{name} {number}", type_=self._table.c[name].type)
+            row[name] = self._made[name](given) if name in self._made else given
+        return row
+
+
+_DIALECTS: Mapping[str, Dialect] = {
+    "sqlite": sqlite.dialect(),
+    "postgresql": PGDialect_psycopg(paramstyle="format"),  # type: ignore[no-untyped-call]
+}
+
+
+def _parts(count: int) -> Iterator[int]:
+    while count >= MOST:
+        yield MOST
+        count -= MOST
+    while count:
+        part = 1 << count.bit_length() - 1
+        yield part
+        count -= part
