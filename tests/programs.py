@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from tests import nursery
+from tests.nursery import Forked
+
 
 def _own_ports() -> Iterator[int]:
     """Ports in an order of chance, each again only after all others, and none that another of
@@ -81,14 +84,21 @@ class Program:
         self.command = [str(word) for word in command]
         self.log = log
         with log.open("ab") as output:
-            self.process = subprocess.Popen(
-                self.command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, **(environ or {})},
-                start_new_session=own_group,
+            self.process = self._begin(
+                output.fileno(), {**os.environ, **(environ or {})}, own_group
             )
+
+    def _begin(
+        self, output: int, environ: Mapping[str, str], own_group: bool
+    ) -> subprocess.Popen[bytes] | Forked:
+        return subprocess.Popen(
+            self.command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=environ,
+            start_new_session=own_group,
+        )
 
     @property
     def pid(self) -> int:
@@ -134,6 +144,14 @@ class Program:
             return False
 
         wait_until(holds, what, seconds)
+
+
+class RouterProgram(Program):
+    """`dicom-router` as a child process, forked where its imports have been done already."""
+
+    def _begin(self, output: int, environ: Mapping[str, str], own_group: bool) -> Forked:
+        assert not own_group
+        return nursery.start(self.command[1:], environ, output)
 
 
 def _listening(port: int) -> bool:

@@ -197,6 +197,7 @@ class RabbitMq:
         }
         self._epmd: subprocess.Popen[bytes] | None = None
         self._program: Program | None = None
+        self._hosts: list[str] = []  # made and not yet given to a test
 
     def start(self, *, wait: bool = True) -> None:
         """Start it, also after a kill; with `wait`, until it takes connections."""
@@ -264,15 +265,18 @@ class RabbitMq:
 
     def new_host(self) -> str:
         """The URL of a virtual host of its own for one test."""
-        name = "t" + os.urandom(8).hex()
-        self.control("eval", _ADD_HOST.replace("NAME", name))
-        return self.url.replace("%2F", urllib.parse.quote(name, safe=""))
+        if not self._hosts:
+            self._hosts = ["t" + os.urandom(8).hex() for _ in range(HOSTS)]
+            self.control("eval", _ADD_HOSTS % ", ".join(f'<<"{name}">>' for name in self._hosts))
+        return self.url.replace("%2F", self._hosts.pop())
 
 
-_ADD_HOST = (
-    'rabbit_vhost:add(<<"NAME">>, <<"test">>), '
-    'rabbit_auth_backend_internal:set_permissions(<<"guest">>, <<"NAME">>, '
-    '<<".*">>, <<".*">>, <<".*">>, <<"test">>).'
+HOSTS = 8
+"""Made at once: to call the node takes half a second, however much it is told."""
+_ADD_HOSTS = (
+    '[begin rabbit_vhost:add(Name, <<"test">>), '
+    'rabbit_auth_backend_internal:set_permissions(<<"guest">>, Name, '
+    '<<".*">>, <<".*">>, <<".*">>, <<"test">>) end || Name <- [%s]].'
 )
 
 

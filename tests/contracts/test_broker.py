@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,7 +22,7 @@ from router.broker import (
 )
 from router.tickets import EgressTicket, RoutingTicket
 from tests.programs import free_port, wait_until
-from tests.servers import RabbitMq, rabbitmq
+from tests.servers import RabbitMq, Servers, rabbitmq
 from workers.app import Worker, register_egress, register_routing
 
 IDS = ("0" * 32, "1" * 32)
@@ -37,9 +37,10 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[RabbitMq]:
-    with rabbitmq() as running:
-        yield running
+def server(all_servers: Servers) -> Iterator[RabbitMq]:
+    """The one of the run, or a node of our own where another is given: we make virtual hosts."""
+    with ExitStack() as running:
+        yield all_servers.rabbitmq or running.enter_context(rabbitmq())
 
 
 @pytest.fixture(params=["memory", "rabbitmq"])

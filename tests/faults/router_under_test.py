@@ -16,7 +16,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
 from router.ledger import Ledger
-from tests.programs import Program, free_port, wait_until
+from tests.programs import Program, RouterProgram, free_port, wait_until
 
 IMPATIENT = {
     "retry": {"first": "200ms", "factor": 2, "most": "2s", "give_up_after": "1h"},
@@ -62,15 +62,18 @@ class RouterUnderTest:
         routes: Sequence[Mapping[str, object]],
         ledger_file: Path | None = None,
         cluster: Cluster | None = None,
+        forked: bool = True,
         **settings: object,
     ) -> None:
-        """`cluster`: which processes, on which servers; None: as the test is run now."""
+        """`cluster`: which processes, on which servers; None: as the test is run now. `forked`:
+        its processes need not start and import all anew; False where that is looked at."""
         self.folder = folder
         self.ledger_file = ledger_file or folder / "var" / "ledger.db"
         self.port = free_port()
         self.metrics_port = free_port()
         self.programs: list[Program] = []
         self._cluster = cluster or CLUSTER.get()
+        self._forked = forked
         self._runs = 0
         (folder / "rules").mkdir(parents=True)
         self._ledger = f"sqlite:///{self.ledger_file}"
@@ -138,10 +141,12 @@ class RouterUnderTest:
         environ: Mapping[str, str] | None = None,
         site_file: str = "site.yaml",
     ) -> Program:
-        """Start one process of this role, and do not wait for it."""
+        """Start one process of this role, and do not wait for it. With an `environ`, which an
+        interpreter reads at its start, it has one of its own."""
         self._runs += 1
         words = [*role.split(), "--metrics-port", str(metrics_port)]
-        return Program(
+        begin = RouterProgram if environ is None and self._forked else Program
+        return begin(
             [DICOM_ROUTER, *words, "--config", self.folder / site_file],
             self.folder / f"run-{self._runs}-{role.replace(' ', '-')}.log",
             environ,

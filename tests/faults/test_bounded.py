@@ -45,6 +45,7 @@ def test_an_object_of_2_gb_passes_as_it_came_and_edited(tmp_path: Path) -> None:
         RouterUnderTest(
             tmp_path,
             destinations=[dicom("plain", plain.port), dicom("edited", edited.port)],
+            forked=False,
             routes=[
                 {"name": "as it came", "send_to": ["plain"]},
                 {"name": "edited", "edits": [{"set": {"PatientID": "X"}}], "send_to": ["edited"]},
@@ -72,7 +73,9 @@ def test_idle_associations_are_cheap(tmp_path: Path) -> None:
     port = free_port()
     listener = {"name": "main", "ae_title": "ROUTER", "port": port, "max_associations": 2 * IDLE}
     with (
-        RouterUnderTest(tmp_path, destinations=[], routes=[], listeners=[listener]) as router,
+        RouterUnderTest(
+            tmp_path, destinations=[], routes=[], forked=False, listeners=[listener]
+        ) as router,
         ExitStack() as lines,
     ):
         before = router.resident_mb()
@@ -93,6 +96,7 @@ def test_a_million_waiting_deliveries_hinder_nobody(tmp_path: Path) -> None:
         router = RouterUnderTest(
             tmp_path,
             destinations=[dicom("live", live.port), dicom("dead", free_port())],
+            forked=False,
             routes=[{"name": "all", "send_to": ["live"]}],
         )
         backlog.owe(router.ledger_file, "dead", WAITING)

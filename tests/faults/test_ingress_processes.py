@@ -33,6 +33,7 @@ class Site(RouterUnderTest):
         super().__init__(
             folder,
             destinations=[dicom("pacs", destination)],
+            forked=False,
             routes=[{"name": "all", "send_to": ["pacs"]}],
             cluster=Cluster(
                 ledger=servers.ledger,

@@ -185,6 +185,7 @@ def site_of(folder: Path, peer: int) -> RouterUnderTest:
     router = RouterUnderTest(
         folder,
         destinations=destinations,
+        forked=False,
         routes=routes,
         keys={"study": "0123456789abcdef"},
         sources=[{"name": "ct", "ae_title": "CT01"}, {"name": "here", "hosts": ["127.0.0.1"]}],

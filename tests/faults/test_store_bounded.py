@@ -33,6 +33,7 @@ def test_memory_does_not_grow_with_an_object_in_a_bucket(
         RouterUnderTest(
             tmp_path / "site",
             destinations=[dicom("plain", plain.port), dicom("edited", edited.port)],
+            forked=False,
             routes=[
                 {"name": "as it came", "send_to": ["plain"]},
                 {"name": "edited", "edits": [{"set": {"PatientID": "X"}}], "send_to": ["edited"]},

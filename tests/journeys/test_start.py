@@ -17,6 +17,7 @@ def test_it_warns_of_what_should_not_be_overlooked(tmp_path: Path) -> None:
         routes=[],
         durability="unsafe",
         on_no_match="discard",
+        forked=False,
     )
     with router:
         assert router.program is not None
