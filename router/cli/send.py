@@ -1,6 +1,7 @@
 """`dicom-router send`: sends files and folders to a Storage SCP."""
 
 import dataclasses
+import gc
 import sys
 import threading
 import time
@@ -72,6 +73,8 @@ def send(
         request = request_for(group.pairs, calling=calling, called=called)
         return open_association(host, port, request, tls=context, timeouts=timeouts)
 
+    # What is imported lives until the end: the collector need not look at it again.
+    gc.freeze()
     items, skipped = _read(files)
     sending = Sending(open_for, width=associations)
     started = time.monotonic()

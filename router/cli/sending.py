@@ -57,10 +57,10 @@ class _Loaded(NamedTuple):
 
 
 class _Reader:
-    """Reads items by turns into two buffers: one is being sent while the next is read."""
+    """Reads one item after another into the same memory: each is on its way before the next."""
 
     def __init__(self) -> None:
-        self._buffers = [memoryview(b""), memoryview(b"")]
+        self._memory = memoryview(b"")
 
     def load(self, item: Item, context_id: int) -> _Loaded:
         """OSError when the file cannot be read as long as it was."""
@@ -68,10 +68,9 @@ class _Reader:
         fd = os.open(item.path, os.O_RDONLY | os.O_CLOEXEC)
         if size > BLOCK_LENGTH:
             return _Loaded(item, context_id, FileSlice(fd, item.offset, size))
-        self._buffers.reverse()
-        if len(self._buffers[0]) < size:
-            self._buffers[0] = memoryview(bytearray(size))
-        view = self._buffers[0][:size]
+        if len(self._memory) < size:
+            self._memory = memoryview(bytearray(size))
+        view = self._memory[:size]
         try:
             if os.preadv(fd, [view], item.offset) < size:
                 raise OSError(errno.EIO, "the file is shorter than it was")
