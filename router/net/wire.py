@@ -111,6 +111,7 @@ class TlsWire(Wire):
         super().__init__(sock)
         sock.setblocking(False)  # a read may have to write
         self._session = sock
+        self._broken: OSError | None = None
 
     def handshake(self, timeout: float | None) -> None:
         """Make the session; ssl.SSLError or OSError when there is none to be had."""
@@ -125,6 +126,8 @@ class TlsWire(Wire):
     def receive_into(self, view: memoryview, timeout: float | None) -> int:
         """As on a plain wire. A stream cut off without TLS's own farewell ends like any other:
         DICOM's messages say themselves whether they are complete."""
+        if self._broken is not None:
+            raise self._broken
         while True:
             try:
                 count = self._session.recv_into(view)
@@ -134,8 +137,27 @@ class TlsWire(Wire):
                 continue
             except ssl.SSLEOFError:
                 return 0
+            count += self._receive_more(view[count:])
             acknowledge_at_once(self._session)
             return count
+
+    def _receive_more(self, view: memoryview) -> int:
+        """Read what is there, record by record (16 KiB at most): each by itself would be an event
+        and a write for whoever wants the bytes."""
+        count = 0
+        while view:
+            try:
+                more = self._session.recv_into(view)
+            except (ssl.SSLWantReadError, ssl.SSLWantWriteError, ssl.SSLEOFError):
+                break
+            except OSError as error:  # for the next read; what came before it comes first
+                self._broken = error
+                break
+            if not more:
+                break
+            count += more
+            view = view[more:]
+        return count
 
     def send(
         self,
@@ -159,7 +181,7 @@ class TlsWire(Wire):
         return True
 
     def has_input(self) -> bool:
-        return self._session.pending() > 0 or super().has_input()
+        return self._broken is not None or self._session.pending() > 0 or super().has_input()
 
     def peer_certificate(self) -> dict[str, object]:
         """The peer's verified certificate as the ssl module shows it; empty when there is none."""

@@ -1,8 +1,10 @@
 """TLS both ways: who is trusted, who is refused, and what is said about it."""
 
 import os
+import select
 import socket
 import ssl
+import threading
 from pathlib import Path
 
 import pytest
@@ -10,8 +12,9 @@ import pytest
 from router.net.errors import NetError, TimedOut, TlsFailed
 from router.net.requestor import FileSlice, OutgoingAssociation, Timeouts, open_association
 from router.net.tls import client_context, server_context, subject_of
+from router.net.wire import TlsWire
 from tests.certificates import Certificates
-from tests.router.net.material import CT, Listen, Shelf, a_request
+from tests.router.net.material import CT, Listen, Shelf, a_request, tcp_pair
 
 
 @pytest.fixture
@@ -158,6 +161,30 @@ def test_a_closed_association_is_noticed_under_tls(listen: Listen, server, anony
     assert association.echo() == 0
     acceptor.close()
     assert not association.alive()
+
+
+def test_what_is_there_is_read_at_once_and_what_ends_it_after_that(server, anonymous):
+    ours, theirs = tcp_pair()
+    accepted = server.wrap_socket(ours, server_side=True, do_handshake_on_connect=False)
+    wire = TlsWire(accepted)
+    answering = threading.Thread(target=wire.handshake, args=(5.0,))
+    answering.start()
+    with anonymous.wrap_socket(theirs, server_hostname="127.0.0.1") as session:
+        answering.join()
+        records = [bytes([number]) * 20_000 for number in range(5)]
+        for record in records:
+            session.sendall(record)
+        os.write(session.fileno(), b"noise, which is no record of TLS")
+        session.shutdown(socket.SHUT_WR)
+        until_all_came = select.poll()
+        until_all_came.register(accepted, select.POLLRDHUP)
+        assert until_all_came.poll(5000)
+        view = memoryview(bytearray(1 << 20))
+        assert wire.receive_into(view, 5.0) == 100_000
+        assert view[:100_000] == b"".join(records)
+        with pytest.raises(ssl.SSLError):
+            wire.receive_into(view, 5.0)
+    wire.close()
 
 
 @pytest.mark.parametrize("file", ["cert", "key", "ca"])
