@@ -4,9 +4,14 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
-# Most tests wait for other processes: one more at once than there are cores. A file's tests stay
-# together, since they share servers.
-.venv/bin/python -m pytest -n "$(($(nproc) + 1))" --dist loadfile "$@"
+# Hundreds of processes start from these sources: none compiles them anew, whatever the environment
+# says.
+unset PYTHONDONTWRITEBYTECODE
+
+# Most tests wait for other processes: two more at once than there are cores. A file's tests stay
+# together, since they share servers. Files go in their order, not by their count of tests: the
+# long ones have few, and whoever began with one at the end would be waited for.
+.venv/bin/python -m pytest -n "$(($(nproc) + 2))" --dist loadfile --no-loadscope-reorder "$@"
 status=$?
 if [ "$status" -eq 5 ]; then
   echo "no test was collected: nothing was tested" >&2

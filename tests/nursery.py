@@ -37,6 +37,7 @@ IMPORTED = (
     "kombu.transport.memory",
     "kombu.transport.pyamqp",
     "pydantic.type_adapter",
+    "router.cli.sinking",
     "router.store.s3",
     "sqlalchemy.dialects.postgresql.psycopg",
     "sqlalchemy.dialects.sqlite.pysqlite",

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -13,11 +14,10 @@ import pytest
 from pydicom.data import get_testdata_file
 
 from router.dicom.part10 import FileMeta, encode_file_meta, read_file_meta
-from tests.programs import Program, free_port, needed
+from tests.programs import Program, RouterProgram, free_port, needed
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 EXPLICIT = "1.2.840.10008.1.2.1"
-RUN = "from router.cli import app; app(prog_name='dicom-router')"
 
 StartSink = Callable[..., "RunningSink"]
 
@@ -55,8 +55,8 @@ def start_sink(tmp_path: Path) -> Iterator[StartSink]:
     def start(*words: object) -> RunningSink:
         port = free_port()
         common = ["--bind", "127.0.0.1", "--port", str(port), "--json"]
-        command = [sys.executable, "-c", RUN, "sink", *common, *map(str, words)]
-        programs.append(Program(command, tmp_path / f"sink{len(programs)}.log"))
+        command = ["dicom-router", "sink", *common, *map(str, words)]
+        programs.append(RouterProgram(command, tmp_path / f"sink{len(programs)}.log"))
         programs[-1].wait_for_port(port)
         return RunningSink(port, programs[-1])
 
@@ -154,6 +154,23 @@ def test_ctrl_c_ends_it_in_peace(start_sink):
     sink = start_sink()
     assert sink.interrupt() == 0
     assert sink.said()["objects"] == 0
+
+
+def test_ctrl_c_while_sending_tells_what_was_not_sent(files, tmp_path: Path):
+    with socket.create_server(("127.0.0.1", 0)) as peer:
+        address = f"127.0.0.1:{peer.getsockname()[1]}"
+        words = ["send", str(files), "--to", address, "--json"]
+        program = RouterProgram(["dicom-router", *words], tmp_path / "send.log")
+        connection, _ = peer.accept()
+        with connection:
+            program.process.send_signal(signal.SIGINT)
+            assert connection.recv(1)  # the request; it never gets an answer
+    assert program.process.wait(20) == 1
+    output = program.output()
+    report = json.loads(output[output.index("{") :])
+    assert (report["sent"], report["failed"]) == (0, 10)
+    assert report["failures"][-1]["reason"] == "not_tried"
+    program.stop()
 
 
 def test_more_pairs_than_an_association_can_propose(call: Any, start_sink, tmp_path: Path):
