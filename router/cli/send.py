@@ -105,18 +105,26 @@ def _run(sending: "Sending", items: Sequence["Item"], *, watched: bool) -> None:
     """Send in a thread of its own, so that Ctrl-C and the progress bar have this one."""
     from router.cli.outbox import groups
 
-    runner = threading.Thread(target=sending.run, args=(groups(items),), daemon=True)
-    runner.start()
+    # Not told by joining the thread: Python takes one for ended whose join Ctrl-C interrupted.
+    ended = threading.Event()
+
+    def run() -> None:
+        try:
+            sending.run(groups(items))
+        finally:
+            ended.set()
+
     try:
+        threading.Thread(target=run, daemon=True).start()
         if watched:
-            _watch(sending, runner, len(items))
-        runner.join()
+            _watch(sending, ended, len(items))
+        ended.wait()
     except KeyboardInterrupt:
         sending.stop()
-        runner.join()
+        ended.wait()
 
 
-def _watch(sending: "Sending", runner: threading.Thread, total: int) -> None:
+def _watch(sending: "Sending", ended: threading.Event, total: int) -> None:
     """Show how far it is, until it ends."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -125,8 +133,7 @@ def _watch(sending: "Sending", runner: threading.Thread, total: int) -> None:
     started = time.monotonic()
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("", total=total)
-        while runner.is_alive():
-            runner.join(_LOOK_AGAIN)
+        while not ended.wait(_LOOK_AGAIN):
             tally = sending.tally
             done = tally.sent + len(tally.failures)
             rate = tally.sent / (time.monotonic() - started)
