@@ -7,6 +7,7 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -47,7 +48,12 @@ def free_port() -> int:
 
 def needed(program: str) -> str:
     """The path of another maker's program; without it the test is skipped, and in CI it fails."""
-    found = shutil.which(program) or shutil.which(program, path="/usr/sbin:/usr/local/bin:/usr/bin")
+    # pynetdicom puts some with the names of DCMTK's beside the interpreter: maybe in PATH, too.
+    ours = Path(sys.executable).parent.resolve()
+    folders = os.environ.get("PATH", "").split(os.pathsep)
+    others = [folder for folder in folders if Path(folder).resolve() != ours]
+    path = os.pathsep.join([*others, "/usr/sbin", "/usr/local/bin", "/usr/bin"])
+    found = shutil.which(program, path=path)
     if found is None:
         raise missing(f"{program} is not installed (scripts/install_peers.sh installs it)")
     return found
