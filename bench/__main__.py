@@ -8,12 +8,14 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import os
 import statistics
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 
 from bench import report
+from bench.processes import path_to_others
 from bench.scenarios import Figures, Scenario, all_scenarios, clean_up
 
 RESULTS = Path(__file__).with_name("results")
@@ -26,6 +28,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="scenarios whose name has this word")
     parser.add_argument("--quick", action="store_true", help="a tenth of the objects")
     chosen = parser.parse_args()
+    os.environ["PATH"] = path_to_others(os.environ["PATH"])
     scenarios = [s for s in all_scenarios(chosen.quick) if chosen.only in s.name]
     results = {}
     try:

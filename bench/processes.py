@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,13 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def path_to_others(path: str) -> str:
+    """PATH without our own folder: pynetdicom puts programs named like DCMTK's there."""
+    ours = Path(sys.executable).parent.resolve()
+    folders = path.split(os.pathsep)
+    return os.pathsep.join(folder for folder in folders if Path(folder).resolve() != ours)
 
 
 @dataclass(frozen=True, slots=True)
