@@ -103,9 +103,11 @@ def settle(router: RouterUnderTest) -> None:
 def start_way(folder: Path, name: str) -> Way:
     (kind,) = (kind for kind in RECEIVERS if kind.name == name)
     receiver = kind(folder / "receiver")
+    # Who serves one association at a time is soon free for the next sender.
+    settings = {"associations": receiver.associations, "idle": "100ms"}
     router = RouterUnderTest(
         folder / "router",
-        destinations=[dicom(receiver.name, receiver.port, associations=receiver.associations)],
+        destinations=[dicom(receiver.name, receiver.port, **settings)],
         routes=[{"name": "all", "send_to": [receiver.name]}],
         # The corpus has many objects with the same SOP Instance UID, and they are no loop.
         loops={"receptions": 10_000},

@@ -141,6 +141,7 @@ class Orthanc(Receiver):
             "IndexDirectory": str(self.folder / "index"),
             "UnknownSopClassAccepted": True,
             "StorageCompression": False,
+            "SyncStorageArea": False,
             "DicomCheckCalledAet": False,
             "TcpNoDelay": True,
             "Plugins": [],

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -12,7 +13,7 @@ from pathlib import Path
 from tests.interop import corpus
 from tests.interop.corpus import Specimen
 from tests.interop.receivers import HERE
-from tests.programs import needed
+from tests.programs import RouterProgram, needed
 
 SECONDS = 120
 
@@ -152,12 +153,13 @@ class OurSend(Sender):
     exact = True
 
     def send(self, specimens: Sequence[Specimen], port: int, called: str) -> None:
-        router = Path(sys.executable).with_name("dicom-router")
         files = [specimen.path for specimen in specimens]
         titles = ["--as", "SEND", "--called", called]
-        self.run(
-            [router, "send", *files, "--to", f"127.0.0.1:{port}", *titles, "--json"], strict=True
-        )
+        command: list[str | Path] = ["dicom-router", "send", *files, "--json"]
+        command += ["--to", f"127.0.0.1:{port}", *titles]
+        with tempfile.TemporaryDirectory() as folder:
+            program = RouterProgram(command, Path(folder, "log"))
+            assert program.process.wait(SECONDS) == 0, program.output()[-3000:]
 
     def offers(self, specimen: Specimen) -> bool:
         return specimen.consistent  # as dcmsend

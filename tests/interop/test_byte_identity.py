@@ -17,8 +17,8 @@ from tests.interop.senders import SENDERS, Sender
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(300)]
 
 
-@pytest.mark.parametrize("receiver_name", [kind.name for kind in RECEIVERS])
 @pytest.mark.parametrize("sender_kind", SENDERS, ids=lambda kind: kind.name)
+@pytest.mark.parametrize("receiver_name", [kind.name for kind in RECEIVERS])  # started once each
 def test_the_receiver_keeps_the_same_with_and_without_the_router(
     way_to: Callable[[str], Way], sender_kind: type[Sender], receiver_name: str
 ) -> None:
