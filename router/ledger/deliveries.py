@@ -6,7 +6,6 @@ deliveries is in `interventions`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from sqlalchemy import (
@@ -65,8 +64,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveryOutcome:
+class DeliveryOutcome(NamedTuple):
     """What became of one attempt.
 
     `attempts` is the count to store: raise it only when the failure is the delivery's own.
@@ -163,7 +161,7 @@ def _require_proof(conn: Connection, recorded: Sequence[DeliveryOutcome]) -> Non
 def _ours(conn: Connection, owner: str, ids: Sequence[int]) -> dict[int, str]:
     found: dict[int, str] = {}
     for start in range(0, len(ids), CHUNK):
-        rows = conn.execute(_OURS, {"ids": ids[start : start + CHUNK], "owner": owner})
+        rows = conn.execute(_OURS, {"ids": ids[start : start + CHUNK], "owner": owner}).all()
         found.update((row[0], row[1]) for row in rows)
     return found
 

@@ -3,7 +3,7 @@
 A lease is fenced by its owner; what becomes of it is in `deliveries`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from sqlalchemy import (
@@ -91,7 +91,8 @@ def _lease_statement(priorities: Sequence[int]) -> Select[tuple[object, ...]]:
 
 
 _LEASE = _lease_statement(range(4))
-_LEASE_LEAST_URGENT = _lease_statement(range(3, -1, -1))
+# Of what is less urgent than this the least urgent; -1 stands for nothing.
+_LEASE_LOWER = {priority: _lease_statement(range(3, priority, -1)) for priority in range(-1, 3)}
 _TAKE = (
     update(DELIVERIES)
     .where(DELIVERIES.c.id.in_(bindparam("ids", expanding=True)))
@@ -112,30 +113,27 @@ def lease_due(
     otherwise those would wait for as long as anything more urgent keeps coming. None for a held
     destination. Whether it is down is for the caller to ask.
     """
-    terms = {"owner": owner, "lease_ms": lease_ms}
-    main = limit - share
-    leased = _take(conn, _LEASE, destination, main, terms) if main else []
-    if share and len(leased) == main:
-        least = _take(conn, _LEASE_LEAST_URGENT, destination, share, terms)
-        lower = [one for one in least if leased and one.priority > leased[-1].priority]
-        return lower + leased + [one for one in least if one not in lower]
-    return leased
-
-
-def _take(
-    conn: Connection,
-    statement: Select[tuple[object, ...]],
-    destination: str,
-    limit: int,
-    terms: Mapping[str, object],
-) -> list[LeasedDelivery]:
-    rows = conn.execute(statement, {"destination": destination, "limit": limit})
-    leased = [LeasedDelivery._make(row) for row in rows]
-    leased.sort(key=lambda delivery: (delivery.priority, delivery.next_attempt_at, delivery.id))
+    leased = _due_now(conn, _LEASE, destination, limit)
+    if share and len(leased) == limit:
+        least_of_main = leased[-1 - share].priority if share < limit else -1
+        lower: list[LeasedDelivery] = []
+        if (statement := _LEASE_LOWER.get(least_of_main)) is not None:
+            lower = _due_now(conn, statement, destination, share)
+        # All that is lower stands at the end, if it is among the others: it goes with what is cut.
+        leased = lower + leased[: limit - len(lower)]
     ids = [delivery.id for delivery in leased]
     for start in range(0, len(ids), CHUNK):
-        conn.execute(_TAKE, {"ids": ids[start : start + CHUNK], **terms})
+        chunk = ids[start : start + CHUNK]
+        conn.execute(_TAKE, {"ids": chunk, "owner": owner, "lease_ms": lease_ms})
     return leased
+
+
+def _due_now(
+    conn: Connection, statement: Select[tuple[object, ...]], destination: str, limit: int
+) -> list[LeasedDelivery]:
+    rows = conn.execute(statement, {"destination": destination, "limit": limit}).all()
+    found = [LeasedDelivery._make(row) for row in rows]
+    return sorted(found, key=lambda one: (one.priority, one.next_attempt_at, one.id))
 
 
 _HAS_DUE = select(is_due(bindparam("destination")))

@@ -152,7 +152,7 @@ def by_ids(conn: Connection, ids: Sequence[str]) -> list[StoredObject]:
     """The objects with these ids, in the order of the ids; unknown ones are left out."""
     found: dict[str, StoredObject] = {}
     for start in range(0, len(ids), CHUNK):
-        rows = conn.execute(_BY_IDS, {"ids": ids[start : start + CHUNK]})
+        rows = conn.execute(_BY_IDS, {"ids": ids[start : start + CHUNK]}).all()
         found.update((row[0], stored_object(row)) for row in rows)
     return [found[object_id] for object_id in ids if object_id in found]
 
@@ -209,7 +209,7 @@ def receptions_since(
     counts: dict[str, int] = {}
     for start in range(0, len(uids), CHUNK):
         wanted = {"uids": uids[start : start + CHUNK], "within_ms": within_ms}
-        counts.update((row[0], row[1]) for row in conn.execute(_RECEPTIONS, wanted))
+        counts.update((row[0], row[1]) for row in conn.execute(_RECEPTIONS, wanted).all())
     return counts
 
 

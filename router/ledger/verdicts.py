@@ -22,14 +22,16 @@ from router.ledger.texts import DETAIL_LIMIT, SLUG_LIMIT, bounded, required
 from router.ledger.vault import Pair
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Identifiers:
+class Identifiers(NamedTuple):
     """What people look for an object by; read from its header when it is routed."""
 
     study_instance_uid: str | None = None
     series_instance_uid: str | None = None
     patient_id: str | None = None
     accession_number: str | None = None
+
+
+UNKNOWN = Identifiers()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,11 +45,10 @@ class DerivedObject:
     size: int
     data_set_offset: int
     checksum: str
-    identifiers: Identifiers = Identifiers()
+    identifiers: Identifiers = UNKNOWN
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewDelivery:
+class NewDelivery(NamedTuple):
     """What is owed to a destination. `payload_id`: the object whose bytes are sent.
 
     `members` may take it over, best first, when the destination has been down for
@@ -77,7 +78,7 @@ class RoutingResult:
     object_id: str
     state: ObjectState
     reason: str | None = None
-    identifiers: Identifiers = Identifiers()
+    identifiers: Identifiers = UNKNOWN
     rules_version: str | None = None
     derived: tuple[DerivedObject, ...] = ()
     deliveries: tuple[NewDelivery, ...] = ()
@@ -95,8 +96,7 @@ class RoutingResult:
         return routed or self.state is ObjectState.DISCARDED
 
 
-@dataclass(frozen=True, slots=True)
-class Unrouted:
+class Unrouted(NamedTuple):
     """What recording needs to know of an object."""
 
     received_at: int
@@ -246,7 +246,7 @@ def _standing(conn: Connection, again: Sequence[RoutingResult]) -> set[tuple[str
 def _waiting_objects(conn: Connection, ids: Sequence[str]) -> dict[str, Unrouted]:
     found: dict[str, Unrouted] = {}
     for start in range(0, len(ids), CHUNK):
-        rows = conn.execute(_UNROUTED, {"ids": ids[start : start + CHUNK]})
+        rows = conn.execute(_UNROUTED, {"ids": ids[start : start + CHUNK]}).all()
         found.update((row[0], Unrouted(row[1], row[2])) for row in rows)
     return found
 

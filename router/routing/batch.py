@@ -276,11 +276,14 @@ class Routing:
 
     def _decide(self, stored: StoredObject, scene: Scene, header: Header) -> RoutingResult:
         known_as = identifiers(header.attributes)
-        unrouted = self._unrouted(stored, scene.table, known_as)
         made = Made()
+
+        def otherwise() -> RoutingResult:
+            return made.otherwise(self._unrouted(stored, scene.table, known_as))
+
         try:
             if not self._make(stored, scene, header, known_as, made):
-                return made.otherwise(unrouted)
+                return otherwise()
         except BaseException:
             self._unmake(item.id for item in made.derived.values())
             raise
@@ -296,7 +299,7 @@ class Routing:
             detail=made.detail,
             joins=tuple(made.joins),
             pairs=tuple(made.pairs),
-            otherwise=made.otherwise(unrouted),
+            otherwise=otherwise() if stored.id in scene.due else None,
         )
 
     def _make(

@@ -173,9 +173,8 @@ class Story:
     ) -> int:
         """All of these ended like this."""
         outcomes = [
-            replace(
-                DeliveryOutcome(delivery_id=one.id, attempts=one.attempts + 1, state=state),
-                **changes,
+            DeliveryOutcome(delivery_id=one.id, attempts=one.attempts + 1, state=state)._replace(
+                **changes
             )
             for one in leased
         ]

@@ -54,6 +54,24 @@ def test_without_anything_below_it_a_share_keeps_the_order(ledger: Ledger, story
     assert lease(ledger, 4, share=1) == ids[:4]
 
 
+@pytest.mark.parametrize("counts", [(2, 5, 3, 3), (0, 9, 1, 0), (4, 0, 0, 2), (0, 0, 12, 1)])
+@pytest.mark.parametrize(("limit", "share"), [(4, 1), (5, 2), (3, 3), (12, 5)])
+def test_shares_of_any_mixture(
+    ledger: Ledger, owe, counts: tuple[int, ...], limit: int, share: int
+):
+    """Everything is leased once; each batch is what the rule says of what is left."""
+    left = [(p, one) for p, n in enumerate(counts) for one in (owe("pacs", n, priority=p) or ())]
+    while left:
+        main = left[: limit - share]
+        least = sorted(left[len(main) :], key=lambda one: -one[0])[:share]
+        lower = sorted(one for one in least if not main or one[0] > main[-1][0])
+        if len(left) < limit:
+            main, lower, least = left, [], []
+        wanted = lower + main + [one for one in least if one not in lower]
+        assert lease(ledger, limit, share) == [one for _, one in wanted]
+        left = [one for one in left if one not in wanted]
+
+
 def test_something_more_urgent_is_seen(ledger: Ledger, story):
     def asked(priority: int) -> bool:
         with ledger.read() as conn:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -100,7 +99,7 @@ def test_what_waits_for_the_window_of_its_route_does_not_age(tmp_path: Path) -> 
         objects.insert_received(connection, [received(number) for number in range(1, 1102)])
         later = read_clock(connection) + 3 * 3_600_000
         for number in range(1, 1101):
-            kept = replace(TO_PACS, send_between=night, not_before=later)
+            kept = TO_PACS._replace(send_between=night, not_before=later)
             objects.record_routing(connection, [routed(number, kept)])
         connection.execute(sql(two_hours))
     measure(ledger, site)
@@ -145,4 +144,4 @@ def routed(number: int, *owed: NewDelivery) -> RoutingResult:
 
 
 def routed_to(*names: str) -> RoutingResult:
-    return routed(1, *(replace(TO_PACS, destination=name) for name in names))
+    return routed(1, *(TO_PACS._replace(destination=name) for name in names))
