@@ -89,13 +89,13 @@ def read_file_meta(head: bytes | bytearray | memoryview) -> tuple[FileMeta, int]
     one with more private information than that. An empty data set is none: the group then ends
     where the file does.
     """
-    data = memoryview(head)
+    data = bytes(head)
     prefix_end = PREAMBLE_LENGTH + len(PREFIX)
-    found = bytes(data[PREAMBLE_LENGTH:prefix_end])
+    found = data[PREAMBLE_LENGTH:prefix_end]
     if found != PREFIX:
         is_short = len(found) < len(PREFIX) and PREFIX.startswith(found)
         raise TruncatedMeta(_CUT_OFF) if is_short else NotPart10("no preamble and prefix")
-    elements: dict[int, memoryview] = {}
+    elements: dict[int, bytes] = {}
     offset = expected = prefix_end
     for element, value, end in _elements(data, prefix_end):
         elements[element] = value
@@ -107,12 +107,12 @@ def read_file_meta(head: bytes | bytearray | memoryview) -> tuple[FileMeta, int]
     return _file_meta(elements), offset
 
 
-def _elements(data: memoryview, at: int) -> Iterator[tuple[int, memoryview, int]]:
+def _elements(data: bytes, at: int) -> Iterator[tuple[int, bytes, int]]:
     """Yield element number, value and end of each element of group 0002."""
     while at < len(data):
         if len(data) - at < _IMPLICIT.size:
             # The rest is too short for an element: of this group, it is cut off.
-            if bytes(data[at : at + 2]) == b"\x02\x00"[: len(data) - at]:
+            if data[at : at + 2] == b"\x02\x00"[: len(data) - at]:
                 raise TruncatedMeta(_CUT_OFF)
             return
         group, element, form, length = _SHORT.unpack_from(data, at)
@@ -135,12 +135,12 @@ def _elements(data: memoryview, at: int) -> Iterator[tuple[int, memoryview, int]
         yield element, data[start:at], at
 
 
-def _file_meta(elements: dict[int, memoryview]) -> FileMeta:
+def _file_meta(elements: dict[int, bytes]) -> FileMeta:
     def uid(element: int) -> str:
-        return decode_uid(elements.get(element, _ABSENT))
+        return decode_uid(elements.get(element, b""))
 
     def text(element: int) -> str | None:
-        return str(elements.get(element, _ABSENT), "latin-1").strip(" \0") or None
+        return elements.get(element, b"").decode("latin-1").strip(" \0") or None
 
     transfer_syntax_uid = uid(0x0010)
     if not transfer_syntax_uid:
@@ -156,11 +156,8 @@ def _file_meta(elements: dict[int, memoryview]) -> FileMeta:
         sending_ae_title=text(0x0017),
         receiving_ae_title=text(0x0018),
         private_information_creator_uid=uid(0x0100) or None,
-        private_information=None if private is None else bytes(private).removesuffix(b"\0"),
+        private_information=None if private is None else private.removesuffix(b"\0"),
     )
-
-
-_ABSENT = memoryview(b"")
 
 
 def _shared_elements(meta: FileMeta) -> Iterator[bytes]:
