@@ -18,11 +18,9 @@ from router import metrics
 from router.config import Codecs, Loops
 from router.config_vault import Vault
 from router.ledger import (
-    PRIORITIES,
     Identifiers,
     Ledger,
     LedgerError,
-    NewDelivery,
     ObjectState,
     RoutingResult,
     StoredObject,
@@ -35,7 +33,7 @@ from router.logs import get_logger
 from router.routing.bundling import Bundling
 from router.routing.headers import Header, identifiers, open_header
 from router.routing.in_hand import InHand
-from router.routing.making import Made, Scene, delivery_of, held, recording_of
+from router.routing.making import Made, Scene, delivery_of, held, recording_of, unrouted
 from router.routing.observing import Observer
 from router.routing.vaulting import Vaulting, pairs_of
 from router.routing.verifying import derive_verified
@@ -47,16 +45,11 @@ from rules.encoded.data_set import MalformedDataSet
 from rules.routes import RouteTable, match
 from rules.verdict import Dispatch
 
-NO_ROUTE = "(on_no_match)"
-"""Stands for a route where an unrouted object goes to a destination."""
-
 PART_SECONDS = 1.0
 """What was decided in so long is recorded: for what is not, the sweep soon rings again."""
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE})
 """What passes, without a person's doing: the object stays received until there is room."""
-
-_ON_NO_MATCH = {"hold": ObjectState.UNROUTED, "discard": ObjectState.DISCARDED}
 
 log = get_logger("routing")
 
@@ -279,7 +272,8 @@ class Routing:
         made = Made()
 
         def otherwise() -> RoutingResult:
-            return made.otherwise(self._unrouted(stored, scene.table, known_as))
+            choice = self._policy.on_no_match
+            return made.otherwise(unrouted(stored, scene.table, known_as, choice))
 
         try:
             if not self._make(stored, scene, header, known_as, made):
@@ -376,27 +370,3 @@ class Routing:
             )
             made.pairs += pairs_of(dispatch, header.editable, edited)
         return derived[dispatch.edits_key].id
-
-    def _unrouted(
-        self, stored: StoredObject, table: RouteTable, known_as: Identifiers
-    ) -> RoutingResult:
-        choice = self._policy.on_no_match
-        deliveries: tuple[NewDelivery, ...] = ()
-        state = _ON_NO_MATCH.get(choice, ObjectState.ROUTED)
-        if state is ObjectState.ROUTED:
-            deliveries = (
-                NewDelivery(
-                    destination=choice,
-                    route=NO_ROUTE,
-                    payload_id=stored.id,
-                    priority=PRIORITIES["routine"],
-                ),
-            )
-        return RoutingResult(
-            object_id=stored.id,
-            state=state,
-            reason="no_route_matched",
-            identifiers=known_as,
-            rules_version=table.version,
-            deliveries=deliveries,
-        )

@@ -11,6 +11,7 @@ from router.dicom.uids import IMPLEMENTATION_VERSION_NAME
 from router.ledger import (
     PRIORITIES,
     DerivedObject,
+    Identifiers,
     Join,
     NewDelivery,
     ObjectState,
@@ -24,6 +25,11 @@ from rules.editing.recording import Recording
 from rules.routes import RouteTable
 from rules.verdict import Dispatch
 from rules.windows import Windows
+
+NO_ROUTE = "(on_no_match)"
+"""Stands for a route where an unrouted object goes to a destination."""
+
+_ON_NO_MATCH = {"hold": ObjectState.UNROUTED, "discard": ObjectState.DISCARDED}
 
 
 @dataclass(slots=True)
@@ -125,4 +131,23 @@ def held(
         reason=reason,
         rules_version=table.version,
         detail=detail,
+    )
+
+
+def unrouted(
+    stored: StoredObject, table: RouteTable, known_as: Identifiers, on_no_match: str
+) -> RoutingResult:
+    """No route has matched: what the site wants then."""
+    state = _ON_NO_MATCH.get(on_no_match, ObjectState.ROUTED)
+    routine = PRIORITIES["routine"]
+    owed = NewDelivery(
+        destination=on_no_match, route=NO_ROUTE, payload_id=stored.id, priority=routine
+    )
+    return RoutingResult(
+        object_id=stored.id,
+        state=state,
+        reason="no_route_matched",
+        identifiers=known_as,
+        rules_version=table.version,
+        deliveries=(owed,) if state is ObjectState.ROUTED else (),
     )

@@ -18,7 +18,8 @@ from router.ingress.reception import Provenance, Reception
 from router.ledger import Ledger, ObjectState, objects
 from router.ledger.queries import trace
 from router.routing import batch
-from router.routing.batch import NO_ROUTE, Policy, Routing
+from router.routing.batch import Policy, Routing
+from router.routing.making import NO_ROUTE
 from router.store import DirectoryStore, Recent, Spool
 from rules.loading import rules_of_texts
 from rules.routes import RouteTable
