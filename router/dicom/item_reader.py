@@ -4,6 +4,7 @@ Lengths are checked, reserved bytes ignored, unknown items skipped; anything els
 a RemoteProtocolError.
 """
 
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -22,13 +23,18 @@ from router.dicom.pdus import (
 )
 from router.dicom.uids import decode_uid
 
+_ITEM_HEADER = struct.Struct(">BxH")
+# A request has hundreds of these two; comparing with a member of an enumeration takes its time.
+_ABSTRACT_SYNTAX = int(ItemType.ABSTRACT_SYNTAX)
+_TRANSFER_SYNTAX = int(ItemType.TRANSFER_SYNTAX)
+
 
 class Fields:
     """Takes fixed and counted fields, in order, from the content of one item."""
 
     __slots__ = ("_at", "_content", "_name")
 
-    def __init__(self, content: memoryview, name: str) -> None:
+    def __init__(self, content: bytes, name: str) -> None:
         self._content = content
         self._name = name
         self._at = 0
@@ -38,7 +44,7 @@ class Fields:
         """How many bytes are left."""
         return len(self._content) - self._at
 
-    def take(self, length: int) -> memoryview:
+    def take(self, length: int) -> bytes:
         """Return the next `length` bytes."""
         end = self._at + length
         if end > len(self._content):
@@ -51,27 +57,26 @@ class Fields:
         """Return the next `length` bytes as a big-endian number."""
         return int.from_bytes(self.take(length), "big")
 
-    def counted(self) -> memoryview:
+    def counted(self) -> bytes:
         """Return the next field that is preceded by two bytes of length."""
         return self.take(self.number(2))
 
-    def rest(self) -> memoryview:
+    def rest(self) -> bytes:
         """Return all that is left."""
         return self.take(self.left)
 
-    def items(self, most: int) -> Iterator[tuple[int, memoryview]]:
+    def items(self, most: int) -> Iterator[tuple[int, bytes]]:
         """Yield (type, content) of each item to the end; more than `most` are refused."""
         count = 0
         while self.left:
             count += 1
             if count > most:
                 raise RemoteProtocolError(f"{self._name}: more than {most} items")
-            kind = self.number(1)
-            self.take(1)
-            yield kind, self.counted()
+            kind, length = _ITEM_HEADER.unpack(self.take(_ITEM_HEADER.size))
+            yield kind, self.take(length)
 
 
-def read_proposed_context(content: memoryview, limits: Limits) -> ProposedContext:
+def read_proposed_context(content: bytes, limits: Limits) -> ProposedContext:
     """Read the content of a presentation context item of a request."""
     fields = Fields(content, "presentation context")
     context_id = fields.number(1)
@@ -79,9 +84,9 @@ def read_proposed_context(content: memoryview, limits: Limits) -> ProposedContex
     abstract_syntax: str | None = None
     transfer_syntaxes: list[str] = []
     for kind, syntax in fields.items(limits.transfer_syntaxes + 1):
-        if kind == ItemType.ABSTRACT_SYNTAX:
+        if kind == _ABSTRACT_SYNTAX:
             abstract_syntax = decode_uid(syntax)
-        elif kind == ItemType.TRANSFER_SYNTAX:
+        elif kind == _TRANSFER_SYNTAX:
             transfer_syntaxes.append(decode_uid(syntax))
     if abstract_syntax is None:
         raise RemoteProtocolError("presentation context without abstract syntax")
@@ -92,7 +97,7 @@ def read_proposed_context(content: memoryview, limits: Limits) -> ProposedContex
     )
 
 
-def read_answered_context(content: memoryview, limits: Limits) -> AnsweredContext:
+def read_answered_context(content: bytes, limits: Limits) -> AnsweredContext:
     """Read the content of a presentation context item of an acceptance."""
     fields = Fields(content, "presentation context")
     context_id = fields.number(1)
@@ -101,7 +106,7 @@ def read_answered_context(content: memoryview, limits: Limits) -> AnsweredContex
     fields.take(1)
     transfer_syntax = ""
     for kind, syntax in fields.items(limits.transfer_syntaxes + 1):
-        if kind == ItemType.TRANSFER_SYNTAX:
+        if kind == _TRANSFER_SYNTAX:
             transfer_syntax = decode_uid(syntax)
     return AnsweredContext(context_id=context_id, result=result, transfer_syntax=transfer_syntax)
 
@@ -120,7 +125,7 @@ class _Gathered:
     identity: UserIdentity | None = None
     identity_response: bytes | None = None
 
-    def add(self, kind: int, content: memoryview) -> None:
+    def add(self, kind: int, content: bytes) -> None:
         match kind:
             case ItemType.MAXIMUM_LENGTH:
                 self.max_length = _max_length(content)
@@ -131,7 +136,7 @@ class _Gathered:
             case ItemType.ROLE_SELECTION:
                 self.roles.append(_role_selection(content))
             case ItemType.IMPLEMENTATION_VERSION_NAME:
-                self.version_name = str(content, "latin-1").strip(" \0")
+                self.version_name = content.decode("latin-1").strip(" \0")
             case ItemType.EXTENDED_NEGOTIATION:
                 self.extended.append(_extended_negotiation(content))
             case ItemType.COMMON_EXTENDED_NEGOTIATION:
@@ -140,12 +145,12 @@ class _Gathered:
                 self.identity = _user_identity(content)
             case ItemType.USER_IDENTITY_AC:
                 response = Fields(content, "user identity response")
-                self.identity_response = bytes(response.counted())
+                self.identity_response = response.counted()
             case _:
                 pass  # PS3.8 9.3.1: items unknown to the receiver are ignored
 
 
-def read_user_information(content: memoryview, limits: Limits) -> UserInformation:
+def read_user_information(content: bytes, limits: Limits) -> UserInformation:
     """Read the content of a user information item."""
     gathered = _Gathered()
     for kind, item in Fields(content, "user information").items(limits.user_items):
@@ -163,19 +168,19 @@ def read_user_information(content: memoryview, limits: Limits) -> UserInformatio
     )
 
 
-def _max_length(content: memoryview) -> int:
+def _max_length(content: bytes) -> int:
     length = Fields(content, "maximum length").number(4)
     if 0 < length < SMALLEST_MAX_LENGTH:
         raise RemoteProtocolError(f"a maximum length of {length} bytes leaves no room for data")
     return length
 
 
-def _async_operations(content: memoryview) -> AsyncOperations:
+def _async_operations(content: bytes) -> AsyncOperations:
     fields = Fields(content, "asynchronous operations window")
     return AsyncOperations(invoked=fields.number(2), performed=fields.number(2))
 
 
-def _role_selection(content: memoryview) -> RoleSelection:
+def _role_selection(content: bytes) -> RoleSelection:
     fields = Fields(content, "role selection")
     return RoleSelection(
         sop_class_uid=decode_uid(fields.counted()),
@@ -184,15 +189,15 @@ def _role_selection(content: memoryview) -> RoleSelection:
     )
 
 
-def _extended_negotiation(content: memoryview) -> ExtendedNegotiation:
+def _extended_negotiation(content: bytes) -> ExtendedNegotiation:
     fields = Fields(content, "extended negotiation")
     return ExtendedNegotiation(
         sop_class_uid=decode_uid(fields.counted()),
-        application_information=bytes(fields.rest()),
+        application_information=fields.rest(),
     )
 
 
-def _common_extended_negotiation(content: memoryview) -> CommonExtendedNegotiation:
+def _common_extended_negotiation(content: bytes) -> CommonExtendedNegotiation:
     fields = Fields(content, "common extended negotiation")
     sop_class_uid = decode_uid(fields.counted())
     service_class_uid = decode_uid(fields.counted())
@@ -204,16 +209,16 @@ def _common_extended_negotiation(content: memoryview) -> CommonExtendedNegotiati
     )
 
 
-def _counted_fields(fields: Fields) -> Iterator[memoryview]:
+def _counted_fields(fields: Fields) -> Iterator[bytes]:
     while fields.left:
         yield fields.counted()
 
 
-def _user_identity(content: memoryview) -> UserIdentity:
+def _user_identity(content: bytes) -> UserIdentity:
     fields = Fields(content, "user identity")
     return UserIdentity(
         identity_type=fields.number(1),
         response_requested=fields.number(1) == 1,
-        primary=bytes(fields.counted()),
-        secondary=bytes(fields.counted()) if fields.left else b"",  # some leave out its length
+        primary=fields.counted(),
+        secondary=fields.counted() if fields.left else b"",  # some leave out its length
     )

@@ -167,9 +167,8 @@ def _answer(
 
 
 def _chosen(proposed: tuple[str, ...], acceptance: Acceptance) -> str:
-    supported = [uid for uid in proposed if acceptance.transfer_syntaxes(uid)]
-    preferred = (uid for uid in acceptance.preference if uid in supported)
-    return next(preferred, supported[0] if supported else "")
+    preferred = [uid for uid in acceptance.preference if uid in proposed]
+    return next(filter(acceptance.transfer_syntaxes, (*preferred, *proposed)), "")
 
 
 def _answer_information(

@@ -29,7 +29,7 @@ from router.dicom.pdus import (
 from router.dicom.reasons import AbortReason
 
 
-def read_pdu(kind: int, body: memoryview, limits: Limits) -> Pdu:
+def read_pdu(kind: int, body: bytes, limits: Limits) -> Pdu:
     """Return the PDU of type `kind` whose bytes after the six of its header are `body`."""
     match kind:
         case PduType.A_ASSOCIATE_RQ:
@@ -71,7 +71,7 @@ def unrecognized_pdu(kind: int) -> RemoteProtocolError:
     )
 
 
-def _associate_rq(body: memoryview, limits: Limits) -> AAssociateRq:
+def _associate_rq(body: bytes, limits: Limits) -> AAssociateRq:
     fields = Fields(body, "A-ASSOCIATE-RQ")
     version, called, calling = _titles(fields)
     name = ""
@@ -96,7 +96,7 @@ def _associate_rq(body: memoryview, limits: Limits) -> AAssociateRq:
     )
 
 
-def _associate_ac(body: memoryview, limits: Limits) -> AAssociateAc:
+def _associate_ac(body: bytes, limits: Limits) -> AAssociateAc:
     fields = Fields(body, "A-ASSOCIATE-AC")
     version, called, calling = _titles(fields)
     name = ""
@@ -130,8 +130,8 @@ def _titles(fields: Fields) -> tuple[int, str, str]:
     return version, called, calling
 
 
-def _application_context_name(content: memoryview) -> str:
-    return str(content, "latin-1").rstrip("\0 ")
+def _application_context_name(content: bytes) -> str:
+    return content.decode("latin-1").rstrip("\0 ")
 
 
 def _check_count(count: int, limits: Limits) -> None:
@@ -157,7 +157,7 @@ def _required(information: UserInformation | None) -> UserInformation:
     return information
 
 
-def _data_tf(body: memoryview) -> PDataTf:
+def _data_tf(body: bytes) -> PDataTf:
     fields = Fields(body, "P-DATA-TF")
     values: list[PresentationDataValue] = []
     while fields.left:
@@ -169,7 +169,7 @@ def _data_tf(body: memoryview) -> PDataTf:
                 context_id=context_id,
                 is_command=bool(control & COMMAND),
                 is_last=bool(control & LAST),
-                data=bytes(value.rest()),
+                data=value.rest(),
             )
         )
     return PDataTf(values=tuple(values))

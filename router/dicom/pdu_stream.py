@@ -100,7 +100,7 @@ class PduStream:
         if buffer.end - body < length:
             return None
         buffer.start = body + length
-        self.pdu = read_pdu(kind, buffer.view[body : body + length], self._limits)
+        self.pdu = read_pdu(kind, bytes(buffer.view[body : body + length]), self._limits)
         return Arrival.PDU
 
     def _check_length(self, kind: int, length: int) -> None:

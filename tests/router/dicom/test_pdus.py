@@ -39,7 +39,7 @@ from tests.router.dicom.material import (
 
 
 def read_whole(data: bytes) -> Pdu:
-    return read_pdu(data[0], memoryview(data)[6:], Limits())
+    return read_pdu(data[0], data[6:], Limits())
 
 
 class Wire:
