@@ -109,13 +109,15 @@ class Nursery:
             )
         atexit.register(self.close)
 
-    def start(self, words: Sequence[str], environ: Mapping[str, str], output: int) -> Forked:
-        """`dicom-router` with these words; `output`: the file that it writes to."""
+    def start(
+        self, words: Sequence[str], environ: Mapping[str, str], output: int, errors: int
+    ) -> Forked:
+        """`dicom-router` with these words; `output`, `errors`: the files that it writes to."""
         how = {"words": list(words), "environ": dict(environ), "folder": str(Path.cwd())}
         ours, theirs = os.pipe()
         try:
             with self._lock:
-                socket.send_fds(self._line, [json.dumps(how).encode()], [output, theirs])
+                socket.send_fds(self._line, [json.dumps(how).encode()], [output, errors, theirs])
                 answer = self._line.recv(STATUS.size)
             (pid,) = STATUS.unpack(answer)
         finally:
@@ -131,12 +133,12 @@ _nursery: list[Nursery] = []
 _first = threading.Lock()
 
 
-def start(words: Sequence[str], environ: Mapping[str, str], output: int) -> Forked:
+def start(words: Sequence[str], environ: Mapping[str, str], output: int, errors: int) -> Forked:
     """As `Nursery.start`, by the one of this process."""
     with _first:
         if not _nursery:
             _nursery.append(Nursery())
-    return _nursery[0].start(words, environ, output)
+    return _nursery[0].start(words, environ, output, errors)
 
 
 def serve(line: int) -> None:
@@ -153,10 +155,10 @@ def serve(line: int) -> None:
     signal.signal(signal.SIGCHLD, lambda *_: _tell(children))
     with socket.socket(fileno=line) as asked:
         while True:
-            message, files, _, _ = socket.recv_fds(asked, MOST_BYTES, 2)
+            message, files, _, _ = socket.recv_fds(asked, MOST_BYTES, 3)
             if not message:
                 _end()
-            output, status = files
+            output, errors, status = files
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
             pid = os.fork()
             if pid == 0:
@@ -164,10 +166,11 @@ def serve(line: int) -> None:
                     os.close(file)
                 break
             os.close(output)
+            os.close(errors)
             children[pid] = status
             asked.send(STATUS.pack(pid))
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
-    _become(json.loads(message), output)
+    _become(json.loads(message), output, errors)
 
 
 def _tell(children: dict[int, int]) -> None:
@@ -182,14 +185,14 @@ def _tell(children: dict[int, int]) -> None:
         os.close(file)
 
 
-def _become(how: Mapping[str, object], output: int) -> None:
+def _become(how: Mapping[str, object], output: int, errors: int) -> None:
     """What a new process of this command would find."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
-    os.dup2(output, 1)
-    os.dup2(output, 2)
-    os.close(output)
+    for file, place in ((output, 1), (errors, 2)):
+        os.dup2(file, place)
+        os.close(file)
     words, environ = how["words"], how["environ"]
     assert isinstance(words, list)
     assert isinstance(environ, dict)

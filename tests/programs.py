@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -157,7 +158,22 @@ class RouterProgram(Program):
 
     def _begin(self, output: int, environ: Mapping[str, str], own_group: bool) -> Forked:
         assert not own_group
-        return nursery.start(self.command[1:], environ, output)
+        return nursery.start(self.command[1:], environ, output, output)
+
+
+def dicom_router(*words: object, seconds: float = 60.0) -> subprocess.CompletedProcess[str]:
+    """A command of the router, run to its end: its exit code and what it said."""
+    command = [str(word) for word in words]
+    with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
+        process = nursery.start(command, os.environ, output.fileno(), errors.fileno())
+        try:
+            code = process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+        for file in (output, errors):
+            file.seek(0)
+        return subprocess.CompletedProcess(command, code, output.read(), errors.read())
 
 
 def _listening(port: int) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+import weakref
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Self
 
 import yaml
-from sqlalchemy import create_engine, text
+from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.pool import NullPool
 
 from router.ledger import Ledger
@@ -82,6 +83,8 @@ class RouterUnderTest:
         if self._cluster is not None:
             self._ledger, self.broker = self._cluster.ledger(), self._cluster.broker()
             places = {"broker": self.broker, "spool": "var/spool", **self._cluster.settings()}
+        self._engine = _looking_into(self._ledger)
+        weakref.finalize(self, self._engine.dispose)
         site = {
             "listeners": [{"name": "main", "ae_title": "ROUTER", "port": self.port}],
             "destinations": list(destinations),
@@ -180,17 +183,15 @@ class RouterUnderTest:
 
     def ask(self, sql: str, *values: object) -> list[tuple[object, ...]]:
         """Read the ledger from outside."""
-        engine = create_engine(self._ledger, poolclass=NullPool)
         for number in range(len(values)):
             sql = sql.replace("?", f":v{number}", 1)
         wanted = {f"v{number}": value for number, value in enumerate(values)}
-        with engine.connect() as connection:
+        with self._engine.connect() as connection:
             return [tuple(row) for row in connection.execute(text(sql), wanted)]
 
     def change(self, sql: str) -> None:
         """Change the ledger from outside: time that passes, mostly."""
-        engine = create_engine(self._ledger, poolclass=NullPool)
-        with engine.begin() as connection:
+        with self._engine.begin() as connection:
             connection.execute(text(sql))
 
     def count(self, sql: str, *values: object) -> int:
@@ -231,6 +232,14 @@ class RouterUnderTest:
         """User and system time of the process so far."""
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _looking_into(ledger: str) -> Engine:
+    """For questions that are asked every moment while somebody waits: a connection to PostgreSQL,
+    which costs more than a question, is kept; a file is left alone in between."""
+    if ledger.startswith("sqlite"):
+        return create_engine(ledger, poolclass=NullPool)
+    return create_engine(ledger, pool_pre_ping=True)
 
 
 def pause(seconds: float) -> None:

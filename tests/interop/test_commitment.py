@@ -14,11 +14,11 @@ import pytest
 
 from tests.faults.modality import slice_template
 from tests.faults.one_by_one import OneByOne, new_uid
-from tests.faults.router_under_test import DICOM_ROUTER, RouterUnderTest, dicom
+from tests.faults.router_under_test import RouterUnderTest, dicom
 from tests.interop.capture import Capture
 from tests.interop.receivers import Orthanc
 from tests.journeys.test_traps import made
-from tests.programs import free_port, wait_until
+from tests.programs import dicom_router, free_port, wait_until
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(120)]
 
@@ -196,8 +196,7 @@ def queue(router: RouterUnderTest, *words: str) -> None:
 
 
 def run(router: RouterUnderTest, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [str(DICOM_ROUTER), *words, "--config", str(router.folder / "site.yaml")]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+    return dicom_router(*words, "--config", router.folder / "site.yaml")
 
 
 COMMITTED = "SELECT count(*) FROM deliveries WHERE state = 'committed'"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -15,8 +14,8 @@ from sqlalchemy import create_engine, text
 from tests.faults.modality import slice_template
 from tests.faults.one_by_one import OneByOne
 from tests.faults.recording import Answer, RecordingScp
-from tests.faults.router_under_test import DICOM_ROUTER, RouterUnderTest, dicom, pause
-from tests.programs import free_port, wait_until
+from tests.faults.router_under_test import RouterUnderTest, dicom, pause
+from tests.programs import dicom_router, free_port, wait_until
 
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(240)]
 
@@ -68,10 +67,7 @@ def hours(opens: float, closes: float) -> dict[str, str]:
 
 
 def command(router: RouterUnderTest, *words: str) -> str:
-    site = str(router.folder / "site.yaml")
-    done = subprocess.run(
-        [DICOM_ROUTER, *words, "--config", site], capture_output=True, text=True, timeout=60
-    )
+    done = dicom_router(*words, "--config", router.folder / "site.yaml")
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -6,7 +6,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import urllib.request
 from pathlib import Path
 
@@ -15,11 +14,10 @@ import yaml
 from pydicom.data import get_testdata_file
 
 from tests.faults.router_under_test import RouterUnderTest
-from tests.programs import wait_until
+from tests.programs import dicom_router, wait_until
 
 pytestmark = pytest.mark.journey
 
-PROGRAM = Path(sys.executable).with_name("dicom-router")
 CT = str(get_testdata_file("CT_small.dcm"))
 BY_ROUTE = "SELECT route, rules_version, destination FROM deliveries ORDER BY id"
 
@@ -46,11 +44,10 @@ class Site(RouterUnderTest):
     def send(self, *, calling: str = "CT01") -> int:
         """One object; the exit code of `send`."""
         where = ["--to", f"127.0.0.1:{self.port}", "--called", "ROUTER", "--as", calling]
-        return subprocess.run([PROGRAM, "send", *where, CT], capture_output=True).returncode
+        return dicom_router("send", *where, CT).returncode
 
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:
-        line = [str(PROGRAM), *words, "-c", str(self.folder / "site.yaml")]
-        return subprocess.run(line, capture_output=True, text=True)
+        return dicom_router(*words, "-c", self.folder / "site.yaml")
 
     def metric(self, name: str) -> float:
         url = f"http://127.0.0.1:{self.metrics_port}/metrics"
@@ -118,6 +115,7 @@ def test_a_rollback_lasts_until_the_files_are_asked_for(tmp_path: Path) -> None:
         router.write_rules("routes: [{name: second, send_to: two}]\n")
         wait_until(lambda: router.in_force() != first, "the new rules")
         second = router.in_force()
+        router.all_say(r"rules in force .*before=[0-9a-f]")
         assert router.command("rules", "rollback", first[:6]).returncode == 0
         router.all_say("rules in force .*source=rollback")
         assert router.metric("dicom_router_rules_rolled_back") == 1

@@ -8,8 +8,6 @@ object stalls nobody, and two routers that send to each other stop.
 from __future__ import annotations
 
 import io
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -23,7 +21,7 @@ from tests.faults.modality import slice_template
 from tests.faults.one_by_one import SUCCESS, OneByOne, new_uid
 from tests.faults.recording import RecordingScp
 from tests.faults.router_under_test import RouterUnderTest, dicom
-from tests.programs import wait_until
+from tests.programs import dicom_router, wait_until
 
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(180)]
 
@@ -138,9 +136,8 @@ def _mend(router: RouterUnderTest, routes: list[dict[str, object]]) -> None:
     router.stop()
     (router.folder / "rules" / "10.yaml").write_text(yaml.safe_dump({"routes": routes}))
     router.start()
-    command = Path(sys.executable).with_name("dicom-router")
     words = ["queue", "reroute", "--state", "held", "--config"]
-    subprocess.run([command, *words, router.folder / "site.yaml"], check=True, capture_output=True)
+    dicom_router(*words, router.folder / "site.yaml").check_returncode()
 
 
 def test_the_same_instance_with_other_bytes_arrives_as_well(tmp_path: Path) -> None:

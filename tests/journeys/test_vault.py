@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 
 import pydicom
@@ -14,8 +13,8 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 from router.dicom.part10 import FileMeta, encode_file_meta
 from router.dicom.uids import IMPLEMENTATION_CLASS_UID
 from tests.faults.one_by_one import SUCCESS, OneByOne, new_uid
-from tests.faults.router_under_test import DICOM_ROUTER, RouterUnderTest
-from tests.programs import wait_until
+from tests.faults.router_under_test import RouterUnderTest
+from tests.programs import dicom_router, wait_until
 from tests.router.routing.test_batch import slice_of
 
 pytestmark = [
@@ -68,8 +67,7 @@ class Journey:
 
     def run(self, *words: str, code: int = 0) -> str:
         """`dicom-router deid …`; what it says."""
-        command = [str(DICOM_ROUTER), "deid", *words]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        done = dicom_router("deid", *words)
         assert done.returncode == code, done.stderr
         return done.stdout
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-PROGRAM = Path(sys.executable).with_name("dicom-router")
+from tests.programs import dicom_router
+
 SITE = """
 listeners: [{{name: main, ae_title: ROUTER, port: 0}}]
 broker: {broker}
@@ -21,8 +21,7 @@ ROLES = (["ingress"], ["worker", "rules"], ["worker", "egress"], ["conductor"])
 def start(folder: Path, broker: str, *words: str) -> subprocess.CompletedProcess[str]:
     (folder / "rules").mkdir()
     (folder / "site.yaml").write_text(SITE.format(broker=broker))
-    line = [PROGRAM, *words, "--config", folder / "site.yaml"]
-    return subprocess.run([str(word) for word in line], capture_output=True, text=True, timeout=60)
+    return dicom_router(*words, "--config", folder / "site.yaml")
 
 
 @pytest.mark.parametrize("role", ROLES, ids=" ".join)
