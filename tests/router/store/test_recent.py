@@ -16,8 +16,8 @@ def keep(recent: Recent, data: bytes) -> str:
 def test_what_is_kept_is_found_whole() -> None:
     recent = Recent()
     short, long = keep(recent, b"short"), keep(recent, b"x" * LONG)
-    assert recent.find(short) == b"short"
-    assert recent.find(long) == b"x" * LONG
+    assert recent.find(short) == memoryview(b"short")
+    assert recent.find(long) == memoryview(b"x" * LONG)
     assert recent.find(new_object_id()) is None
 
 
@@ -59,7 +59,7 @@ def test_what_is_deleted_is_forgotten() -> None:
     gone, stays = keep(recent, b"x" * LONG), keep(recent, b"y")
     recent.forget([gone, new_object_id()])
     assert recent.find(gone) is None
-    assert recent.find(stays) == b"y"
+    assert recent.find(stays) == memoryview(b"y")
 
 
 def test_what_nobody_reads_gives_its_memory_back() -> None:
