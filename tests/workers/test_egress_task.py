@@ -72,7 +72,9 @@ def messages(broker: Broker) -> int:
 def test_a_bell_that_nobody_hears_becomes_a_message(house: House, broker: Broker) -> None:
     task_for(house, broker, 104)
     assert not broker.told(PACS)
+    assert not broker.published.is_set()
     broker.publish(PACS)
+    assert broker.published.is_set(), "the consumer in this process would sleep on"
     broker.publish(EgressTicket(destination="unknown"))
     assert messages(broker) == 2
 
