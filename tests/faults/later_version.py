@@ -9,7 +9,9 @@ import router
 from router.ledger.migrations import NEWEST_REVISION, scripts_folder
 from tests.contracts.later_schema import LATER
 
-_COLUMN = '    later_note: Mapped[str | None] = mapped_column(String(64), default="later")\n'
+_COLUMN = """    later_note: Mapped[str | None] = mapped_column(String(64), default=text("'later'"))
+"""
+# Its value is the statement's own: what rows bring along is listed where they are inserted.
 _STEP = f'''"""One more, which expands."""
 
 import sqlalchemy as sa
