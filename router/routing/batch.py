@@ -249,26 +249,29 @@ class Routing:
             return RoutingResult(
                 object_id=stored.id, state=ObjectState.DISCARDED, reason="identical_came_before"
             )
-        if stored.id in scene.looping:
-            log.error("object circles between routers; held", object_id=stored.id)
-            metrics.LOOPS.labels(stored.listener or "").inc()
-            return held(stored, scene.table, "loop")
         return self._route_by_header(stored, scene)
 
     def _route_by_header(self, stored: StoredObject, scene: Scene) -> RoutingResult:
-        table = scene.table
+        table, known_as = scene.table, Identifiers()
         try:
             with open_header(self._spool.store, stored) as header:
-                return self._decide(stored, scene, header)
+                known_as = identifiers(header.attributes)
+                if stored.id not in scene.looping:
+                    return self._decide(stored, scene, header, known_as)
+            log.error("object circles between routers; held", object_id=stored.id)
+            metrics.LOOPS.labels(stored.listener or "").inc()
+            return held(stored, table, "loop", known_as=known_as)
         except MalformedDataSet as error:
             log.warning("object held: malformed", object_id=stored.id, offset=error.offset)
-            return held(stored, table, "malformed", f"offset {error.offset}: {error.reason}")
+            detail = f"offset {error.offset}: {error.reason}"
+            return held(stored, table, "malformed", detail, known_as=known_as)
         except FileNotFoundError:
             log.error("object held: its file is gone", object_id=stored.id)
             return held(stored, table, "file_missing")
 
-    def _decide(self, stored: StoredObject, scene: Scene, header: Header) -> RoutingResult:
-        known_as = identifiers(header.attributes)
+    def _decide(
+        self, stored: StoredObject, scene: Scene, header: Header, known_as: Identifiers
+    ) -> RoutingResult:
         made = Made()
 
         def otherwise() -> RoutingResult:

@@ -122,13 +122,19 @@ def recording_of(stored: StoredObject) -> Recording:
 
 
 def held(
-    stored: StoredObject, table: RouteTable, reason: str, detail: str | None = None
+    stored: StoredObject,
+    table: RouteTable,
+    reason: str,
+    detail: str | None = None,
+    *,
+    known_as: Identifiers | None = None,
 ) -> RoutingResult:
     """Set aside for a person, and why."""
     return RoutingResult(
         object_id=stored.id,
         state=ObjectState.HELD,
         reason=reason,
+        identifiers=known_as or Identifiers(),
         rules_version=table.version,
         detail=detail,
     )

@@ -243,6 +243,7 @@ def test_an_instance_that_keeps_coming_is_held_as_a_loop(house: House) -> None:
         ids.append(house.receive(uid="2.25.10"))
         routing.route(ids[-1:])
     assert [house.object(one).reason for one in ids] == [None, None, "loop", "loop"]
+    assert house.object(ids[-1]).patient_id == house.object(ids[0]).patient_id is not None
     with house.ledger.write() as connection:
         objects.route_again(connection, ids[-1:])
     assert routing.route(ids[-1:]) == {"pacs"}, "what a person gave back is held again"
