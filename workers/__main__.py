@@ -29,10 +29,6 @@ if TYPE_CHECKING:
     from router.ingress.guests import Guests
     from workers.process import Process, Role
 
-SWITCH_SECONDS = 0.0002
-"""How long one Python thread may keep the others waiting. The default of 5 ms is longer than it
-takes to receive an object."""
-
 worker = typer.Typer(no_args_is_help=True, help="Take tickets: one role of a cluster.")
 app.add_typer(worker, name="worker")
 
@@ -180,7 +176,6 @@ def _run(
 
     logs.configure(level=site.log.level, style=site.log.format)
     logs.catch_all()
-    sys.setswitchinterval(SWITCH_SECONDS)
     signals = Signals((signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
     process = _build(site, path, roles, lanes, guests)
     try:

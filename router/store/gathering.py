@@ -12,7 +12,6 @@ import contextlib
 import errno
 import fcntl
 import os
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -25,22 +24,23 @@ LEAST = 64 << 10
 """Bytes. For a shorter file the page cache is cheaper."""
 BLOCK = 4096
 """What length and place of direct I/O are multiples of, on every disk we know."""
-QUICK = 250e6
+QUICK = 100e6
 """Bytes a second. A slower disk's page cache takes what need not be durable faster, as long as it
 has room; whether the disk is quick now is asked again and again."""
+SLOW_IN_A_ROW = 8
+"""Writes after which a disk counts as slow: one may have waited for the interpreter's lock."""
 ASK_AGAIN_SECONDS = 5.0
 
 _DIRECT: int = getattr(os, "O_DIRECT", 0)
 
 
 class PastCache:
-    """Whether a store's files are written past the page cache. Thread-safe."""
+    """Whether a store's files are written past the page cache. Threads may share it."""
 
     def __init__(self) -> None:
         self._possible = bool(_DIRECT)
+        self._slow = 0  # in a row
         self._slow_until = 0.0
-        self._writing = 0
-        self._mutex = threading.Lock()
 
     def wanted(self, length: int, *, sync: bool) -> bool:
         """For so many bytes, which are to be flushed or not."""
@@ -52,17 +52,10 @@ class PastCache:
         """The file system does not do it (tmpfs, some network file systems)."""
         self._possible = False
 
-    def began(self) -> int:
-        """A write begins; how many share the disk with it."""
-        with self._mutex:
-            self._writing += 1
-            return self._writing
-
-    def ended(self, length: int, seconds: float, among: int) -> None:
-        """It has ended, well or not."""
-        with self._mutex:
-            self._writing -= 1
-        if length * among < QUICK * seconds:
+    def took(self, length: int, seconds: float) -> None:
+        """So many bytes were written past it in this time."""
+        self._slow = self._slow + 1 if length < QUICK * seconds else 0
+        if self._slow >= SLOW_IN_A_ROW:
             self._slow_until = time.monotonic() + ASK_AGAIN_SECONDS
 
 
@@ -179,12 +172,9 @@ class GatheringWriter(Aborting):
             os.ftruncate(self._fd, self._on_disk)
 
     def _write_past_cache(self, blocks: memoryview) -> None:
-        past_cache = self._place.past_cache
-        among, started = past_cache.began(), time.monotonic()
-        try:
-            self._write_all(blocks)
-        finally:
-            past_cache.ended(len(blocks), time.monotonic() - started, among)
+        started = time.monotonic()
+        self._write_all(blocks)
+        self._place.past_cache.took(len(blocks), time.monotonic() - started)
 
     def _write_all(self, rest: memoryview) -> None:
         while rest:
