@@ -19,8 +19,8 @@ from tests.faults.recording import RecordingScp
 from tests.faults.router_under_test import RouterUnderTest, dicom, pause
 
 ROUNDS = int(os.environ.get("FAULT_ROUNDS", "30"))
-REPEATED_PER_KILL = 2 * 2 * 17
-"""Two destinations with two associations each, and at most 16 outcomes and the object in hand
+REPEATED_PER_KILL = 2 * 2 * 65
+"""Two destinations with two associations each, and at most 64 outcomes and the object in hand
 that were not recorded when the process died."""
 
 ROUTES: list[dict[str, object]] = [
