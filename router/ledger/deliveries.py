@@ -33,7 +33,7 @@ from router.ledger.models import (
     FINAL_STATES,
     DeliveryState,
 )
-from router.ledger.rows import InsertRows, Value
+from router.ledger.rows import InsertRows, SelectRows, Value
 from router.ledger.settling import settle
 from router.ledger.statements import (
     CHUNK,
@@ -89,7 +89,7 @@ class DeliveryOutcome(NamedTuple):
 EXPIRED = "lease_expired"
 """The reason in the history of a delivery whose worker was lost."""
 
-_OURS = (
+_OURS = SelectRows(
     select(DELIVERIES.c.id, DELIVERIES.c.object_id)
     .where(
         DELIVERIES.c.id.in_(bindparam("ids", expanding=True)),
@@ -161,7 +161,7 @@ def _require_proof(conn: Connection, recorded: Sequence[DeliveryOutcome]) -> Non
 def _ours(conn: Connection, owner: str, ids: Sequence[int]) -> dict[int, str]:
     found: dict[int, str] = {}
     for start in range(0, len(ids), CHUNK):
-        rows = conn.execute(_OURS, {"ids": ids[start : start + CHUNK], "owner": owner}).all()
+        rows = _OURS.run(conn, {"ids": ids[start : start + CHUNK], "owner": owner})
         found.update((row[0], row[1]) for row in rows)
     return found
 

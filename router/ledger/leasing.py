@@ -10,7 +10,6 @@ from sqlalchemy import (
     BigInteger,
     Connection,
     Integer,
-    Select,
     Subquery,
     bindparam,
     exists,
@@ -20,6 +19,7 @@ from sqlalchemy import (
 )
 
 from router.ledger.models import DELIVERIES, DESTINATIONS, OBJECTS
+from router.ledger.rows import SelectRows
 from router.ledger.statements import CHUNK, NOW, OUTSIDE, WAITING, constant, is_due
 
 
@@ -70,7 +70,7 @@ def _due(priority: int) -> Subquery:
     )
 
 
-def _lease_statement(priorities: Sequence[int]) -> Select[tuple[object, ...]]:
+def _lease_statement(priorities: Sequence[int]) -> SelectRows:
     due = union_all(*(select(_due(priority)) for priority in priorities)).limit(_LIMIT).subquery()
     payload, original = OBJECTS.alias("payload"), OBJECTS.alias("original")
     held = exists().where(DESTINATIONS.c.name == bindparam("destination"), DESTINATIONS.c.held)
@@ -82,7 +82,7 @@ def _lease_statement(priorities: Sequence[int]) -> Select[tuple[object, ...]]:
     for name in LeasedDelivery._fields:
         if name not in columns:
             columns[name] = due.c[name] if name in due.c else payload.c[name]
-    return (
+    return SelectRows(
         select(*(columns[name].label(name) for name in LeasedDelivery._fields))
         .join_from(due, payload, payload.c.id == due.c.payload_id)
         .join(original, original.c.id == due.c.object_id)
@@ -129,9 +129,9 @@ def lease_due(
 
 
 def _due_now(
-    conn: Connection, statement: Select[tuple[object, ...]], destination: str, limit: int
+    conn: Connection, statement: SelectRows, destination: str, limit: int
 ) -> list[LeasedDelivery]:
-    rows = conn.execute(statement, {"destination": destination, "limit": limit}).all()
+    rows = statement.run(conn, {"destination": destination, "limit": limit})
     found = [LeasedDelivery._make(row) for row in rows]
     return sorted(found, key=lambda one: (one.priority, one.next_attempt_at, one.id))
 

@@ -6,12 +6,12 @@ Routing's results are recorded in `verdicts`; deliveries have a module of their 
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from router.ledger.clock import ledger_now
 from router.ledger.interventions import ObjectFilter, discard, discardable
 from router.ledger.models import INTAKE_MARKS, OBJECT_EVENTS, OBJECTS, ObjectState
-from router.ledger.rows import InsertRows, Value
+from router.ledger.rows import InsertRows, SelectRows, Value
 from router.ledger.settling import mark_forgotten
 from router.ledger.statements import CHUNK, NOW, UNFINISHED, InsertNew, constant
 from router.ledger.texts import bounded, required
@@ -94,7 +94,7 @@ class StoredObject(NamedTuple):
 STORED_COLUMNS = [OBJECTS.c[name] for name in StoredObject._fields]
 
 
-def stored_object(row: Row[Any]) -> StoredObject:
+def stored_object(row: Sequence[Any]) -> StoredObject:
     """The object in a row that was selected with `STORED_COLUMNS` alone."""
     return StoredObject._make((*row[:-1], ObjectState(row[-1])))
 
@@ -145,14 +145,16 @@ def known_ids(conn: Connection, bucket: str) -> set[str]:
     return set(conn.scalars(_KNOWN, {"first": bucket, "behind": bucket + "g"}))
 
 
-_BY_IDS = select(*STORED_COLUMNS).where(OBJECTS.c.id.in_(bindparam("ids", expanding=True)))
+_BY_IDS = SelectRows(
+    select(*STORED_COLUMNS).where(OBJECTS.c.id.in_(bindparam("ids", expanding=True)))
+)
 
 
 def by_ids(conn: Connection, ids: Sequence[str]) -> list[StoredObject]:
     """The objects with these ids, in the order of the ids; unknown ones are left out."""
     found: dict[str, StoredObject] = {}
     for start in range(0, len(ids), CHUNK):
-        rows = conn.execute(_BY_IDS, {"ids": ids[start : start + CHUNK]}).all()
+        rows = _BY_IDS.run(conn, {"ids": ids[start : start + CHUNK]})
         found.update((row[0], stored_object(row)) for row in rows)
     return [found[object_id] for object_id in ids if object_id in found]
 

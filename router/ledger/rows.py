@@ -1,18 +1,28 @@
-"""Inserting many rows: on SQLite several in each statement.
+"""Many rows at once, in and out of the database.
 
-A statement for each row hands the interpreter's lock over for each, and SQLAlchemy sorts each one's
-parameters by name. Here a statement is compiled once for each number of rows, and rows are tuples
-all the way. To PostgreSQL they go one by one in a pipeline: psycopg reads the words of a statement
-with more than 50 parameters anew each time, which takes longer than it saves.
+Python's SQLite driver lets go of the interpreter's lock for each statement, each row it fetches and
+each value of it, and whoever receives takes it meanwhile: in a busy process 30 times for an object
+that is looked up. So rows go in several to a statement, and come out as one value.
 """
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
 from operator import itemgetter
 from typing import Any, TypeAlias
 
-from sqlalchemy import BindParameter, ColumnElement, Connection, Dialect, Table, bindparam
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Dialect,
+    Select,
+    Table,
+    bindparam,
+    func,
+    select,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
@@ -24,7 +34,13 @@ Made: TypeAlias = Callable[[BindParameter[Any]], ColumnElement[Any]]
 
 
 class InsertRows:
-    """`INSERT INTO` a table of rows that have these columns, in this order."""
+    """`INSERT INTO` a table of rows that have these columns, in this order.
+
+    A statement is compiled once for each number of rows, and rows are tuples all the way:
+    SQLAlchemy would sort each one's parameters by name. To PostgreSQL they go one by one in a
+    pipeline: psycopg reads the words of a statement with more than 50 parameters anew each time,
+    which takes longer than it saves.
+    """
 
     def __init__(
         self,
@@ -78,6 +94,24 @@ class InsertRows:
             given = bindparam(f"{name} {number}", type_=self._table.c[name].type)
             row[name] = self._made[name](given) if name in self._made else given
         return row
+
+
+class SelectRows:
+    """A `SELECT` of texts and numbers that finds many rows. On SQLite they come in no order."""
+
+    def __init__(self, statement: Select[Any]) -> None:
+        """Columns need names of their own."""
+        rows = statement.subquery()
+        packed = select(func.json_group_array(func.json_array(*rows.c)))
+        self._by_dialect: Mapping[str, Select[Any]] = {"sqlite": packed, "postgresql": statement}
+
+    def run(self, conn: Connection, values: Mapping[str, object]) -> Sequence[Sequence[Any]]:
+        """All rows; strings, integers and None."""
+        found = conn.execute(self._by_dialect[conn.dialect.name], values)
+        if conn.dialect.name != "sqlite":
+            return found.all()
+        rows: list[list[Value]] = json.loads(found.scalar_one())
+        return rows
 
 
 _DIALECTS: Mapping[str, Dialect] = {

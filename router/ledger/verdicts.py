@@ -15,7 +15,7 @@ from router.ledger.models import (
     OBJECTS,
     ObjectState,
 )
-from router.ledger.rows import InsertRows, Value
+from router.ledger.rows import InsertRows, SelectRows, Value
 from router.ledger.settling import settle
 from router.ledger.statements import CHUNK, NOTHING, NOW, OUTSIDE, InsertNew, constant
 from router.ledger.texts import DETAIL_LIMIT, SLUG_LIMIT, bounded, required
@@ -103,7 +103,7 @@ class Unrouted(NamedTuple):
     generation: int
 
 
-_UNROUTED = (
+_UNROUTED = SelectRows(
     select(OBJECTS.c.id, OBJECTS.c.received_at, OBJECTS.c.generation)
     .where(
         OBJECTS.c.id.in_(bindparam("ids", expanding=True)),
@@ -246,7 +246,7 @@ def _standing(conn: Connection, again: Sequence[RoutingResult]) -> set[tuple[str
 def _waiting_objects(conn: Connection, ids: Sequence[str]) -> dict[str, Unrouted]:
     found: dict[str, Unrouted] = {}
     for start in range(0, len(ids), CHUNK):
-        rows = conn.execute(_UNROUTED, {"ids": ids[start : start + CHUNK]}).all()
+        rows = _UNROUTED.run(conn, {"ids": ids[start : start + CHUNK]})
         found.update((row[0], Unrouted(row[1], row[2])) for row in rows)
     return found
 

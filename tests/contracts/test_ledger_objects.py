@@ -16,8 +16,21 @@ from router.ledger.queries import TraceBy
 from router.store import new_object_id
 
 
-def test_a_received_object_is_read_back_as_it_came(ledger: Ledger, story):
-    row = story.received(tls_subject="CN=ct01")
+@pytest.mark.parametrize(
+    ("subject", "size"),
+    [
+        ("CN=ct01", 1),
+        (None, 0),
+        ("", 2**53 + 1),
+        ('CN="Ward\\7", [O]={x}', 2**63 - 1),
+        ("CN=\t\x01\x7f\u2028 Пётр 放射線 \U0001f9b4", 7),
+    ],
+    ids=["usual", "none", "empty", "quoted", "controls-and-others"],
+)
+def test_a_received_object_is_read_back_as_it_came(
+    ledger: Ledger, story, subject: str | None, size: int
+):
+    row = story.received(tls_subject=subject, size=size)
     with ledger.write() as conn:
         objects.insert_received(conn, [row])
     found = story.stored(row.id)
