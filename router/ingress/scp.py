@@ -172,7 +172,8 @@ class StorageScp:
             for context in connection.association.contexts.values():
                 service = self._services.get(context.abstract_syntax)
                 if service is not None:
-                    return service.opened(connection, context, visitor)
+                    with connection.aside():
+                        return service.opened(connection, context, visitor)
         return None
 
     def _converse(self, connection: Connection, storing: Storing, visitor: Visitor) -> None:
@@ -195,7 +196,8 @@ class StorageScp:
                     data = data_set_of(connection, event)
                     if data is None:
                         return
-                    early = service(connection, context, visitor, event.command, data)
+                    with connection.aside():
+                        early = service(connection, context, visitor, event.command, data)
                 case CommandReceived() | DataReceived():
                     # Nothing else was negotiated: the peer broke the protocol.
                     log.warning("unexpected message", association_id=storing.association_id)

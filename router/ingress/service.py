@@ -20,6 +20,7 @@ from router.net.acceptor import Acceptor
 from router.net.connection import Patience
 from router.net.services import Service
 from router.net.tls import listener_context
+from router.net.turns import Turns
 from router.store import Spool, Store
 
 INTAKE_SECONDS = 10.0
@@ -69,10 +70,11 @@ class Ingress:
             spool=spool,
             space=self._space,
             durable=site.durability != "unsafe",
-            refuses=self._came_before if site.duplicates == "refuse" else _never,
+            refuses=self._came_before if site.duplicates == "refuse" else None,
             submit=self._intake.submit_carried if shared else self._intake.submit,
             secure=self._intake.secure if shared else None,
         )
+        turns = Turns()  # one for all: so is the interpreter
         self.acceptors = {
             listener.name: _acceptor(
                 listener,
@@ -84,6 +86,7 @@ class Ingress:
                     services=services,
                 ),
                 reuse_port=guests is not None,
+                turns=turns,
             )
             for listener in site.listeners
         }
@@ -130,7 +133,7 @@ class Ingress:
             return False
 
 
-def _acceptor(listener: Listener, scp: StorageScp, *, reuse_port: bool) -> Acceptor:
+def _acceptor(listener: Listener, scp: StorageScp, *, reuse_port: bool, turns: Turns) -> Acceptor:
     timeouts = listener.timeouts
     return Acceptor(
         host=listener.bind,
@@ -140,9 +143,6 @@ def _acceptor(listener: Listener, scp: StorageScp, *, reuse_port: bool) -> Accep
         timers=Timers(artim=timeouts.artim),
         patience=Patience(idle=timeouts.idle, network=timeouts.network),
         reuse_port=reuse_port,
+        turns=turns,
         name=listener.name,
     )
-
-
-def _never(_sop_instance_uid: str) -> bool:
-    return False

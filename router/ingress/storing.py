@@ -35,6 +35,9 @@ from router.store import Spool
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE})
 
+QUICKLY_WRITTEN = 64 << 10
+"""Bytes. Of a shorter object, not flushed, the system only takes a copy."""
+
 log = get_logger("ingress")
 
 
@@ -42,16 +45,17 @@ log = get_logger("ingress")
 class ObjectSink:
     """Where received objects go, and what decides whether they may.
 
-    `durable` says whether Success waits for the flush, `refuses` whether a SOP instance UID is
-    an unwanted duplicate, `submit` takes note of what is stored. `secure`, where Success is said
-    only of what the store elsewhere has, says whether it has it; what it has not is gone.
+    `durable` says whether Success waits for the flush; `submit` takes note of what is stored.
+    `refuses`, where duplicates are not wanted, says whether a SOP instance UID is one. `secure`,
+    where Success is said only of what the store elsewhere has, says whether it has it; what it has
+    not is gone.
     """
 
     spool: Spool
     space: SpaceGuard
     durable: bool
-    refuses: Callable[[str], bool]
     submit: Callable[[ReceivedObject], None]
+    refuses: Callable[[str], bool] | None = None
     secure: Callable[[ReceivedObject], bool] | None = None
 
 
@@ -116,8 +120,10 @@ class Storing:
             return INVALID_INSTANCE
         if not self._sink.space.has_room():
             return NO_ROOM
-        if self._sink.refuses(command.affected_sop_instance_uid):
-            return DUPLICATE
+        if self._sink.refuses is not None:
+            with self._connection.aside():
+                if self._sink.refuses(command.affected_sop_instance_uid):
+                    return DUPLICATE
         return None
 
     def _stream(self, reception: Reception) -> ReceivedObject | Answer | None:
@@ -148,16 +154,23 @@ class Storing:
                     break
             if answer is not None:
                 return answer
-            received = reception.finish(sync=self._sink.durable)
-            if self._sink.secure is not None and not self._sink.secure(received):
-                return STORE_AWAY
-            kept = True
-            return received
+            received = self._finish(reception)
+            kept = received is not None
+            return received or STORE_AWAY
         except OSError as error:
             return _disk_trouble(error)
         finally:
             if not kept:
                 reception.discard()
+
+    def _finish(self, reception: Reception) -> ReceivedObject | None:
+        """Make it as durable as is promised; None: the store elsewhere does not take it."""
+        durable, secure = self._sink.durable, self._sink.secure
+        if not durable and secure is None and reception.size < QUICKLY_WRITTEN:
+            return reception.finish(sync=False)
+        with self._connection.aside():
+            received = reception.finish(sync=durable)
+            return received if secure is None or secure(received) else None
 
     def _write(
         self, reception: Reception, fragments: list[memoryview], *, last: bool = False

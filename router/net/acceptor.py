@@ -22,6 +22,7 @@ from router.net.errors import TimedOut, TlsFailed, tls_failed
 from router.net.listening import listening_failed
 from router.net.peer import Peer, peer_of
 from router.net.tls import subject_of
+from router.net.turns import Turn, Turns
 from router.net.wire import TlsWire, Wire
 
 # A hard limit per listener, far above what a site configures: it keeps a flood of connections from
@@ -56,8 +57,11 @@ class Acceptor:
         backlog: int = 128,
         reuse_port: bool = False,
         most_connections: int = MOST_CONNECTIONS,
+        turns: Turns | None = None,
         name: str = "listener",
     ) -> None:
+        """`turns`: what this listener's connections take turns by, and those of others with the
+        same; left out, they take none."""
         self.name = name
         self._address = (host, port)
         self._serve = serve
@@ -68,6 +72,7 @@ class Acceptor:
         self._backlog = backlog
         self._reuse_port = reuse_port
         self._most = most_connections
+        self._turns = turns
         self._open: set[Connection] = set()
         self._threads = 0  # open connections, and those still in their handshake
         self._changed = threading.Condition()
@@ -208,11 +213,11 @@ class Acceptor:
 
     def _wire(self, sock: socket.socket) -> tuple[Wire, Peer]:
         if self._tls is None:
-            return Wire(sock), peer_of(sock)
+            return Wire(sock, Turn(self._turns)), peer_of(sock)
         session: socket.socket = sock
         try:
             session = self._tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
-            wire = TlsWire(session)
+            wire = TlsWire(session, Turn(self._turns))
             wire.handshake(self._timers.artim)
             return wire, peer_of(session, subject_of(wire.peer_certificate()))
         except TimeoutError as error:

@@ -10,6 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Final
 
@@ -156,6 +157,10 @@ class Connection:
     def quiet_for(self) -> float:
         """How long nothing has come from the peer, in seconds; from any thread."""
         return self._clock() - self._last_input
+
+    def aside(self) -> AbstractContextManager[None]:
+        """Around what waits for something else than the peer: other associations go on."""
+        return self._wire.turn.aside()
 
     def end(self) -> None:
         """From any thread: abort instead of waiting for the peer again."""

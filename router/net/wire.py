@@ -15,19 +15,25 @@ from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
 from router.net.sockets import acknowledge_at_once, prepare, wait_in_reads
+from router.net.turns import Turn
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
 
 _IOV_MAX: Final = min(1024, max(16, os.sysconf("SC_IOV_MAX")))
 _SHORTEST_WAIT: Final = 0.001  # seconds; the system waits in its own ticks
+_SHORT: Final = 64 << 10  # bytes; of more than that, copying takes longer than changes of thread
 _READABLE: Final = select.POLLIN | select.POLLHUP | select.POLLERR
 
 
 class Wire:
-    """A TCP connection. Raises TimeoutError for a wait that was too long, OSError for the rest."""
+    """A TCP connection. Raises TimeoutError for a wait that was too long, OSError for the rest.
 
-    def __init__(self, sock: socket.socket) -> None:
+    Its thread has the `turn` from when it has read something short until it waits or closes.
+    """
+
+    def __init__(self, sock: socket.socket, turn: Turn | None = None) -> None:
         prepare(sock)
+        self.turn = turn or Turn()
         self._socket = sock
         self._poll = select.poll()
         self._guard = threading.Lock()
@@ -36,15 +42,18 @@ class Wire:
     def receive_into(self, view: memoryview, timeout: float | None) -> int:
         """Read what there is, waiting up to `timeout` seconds for the first byte; 0: the end."""
         acknowledge_at_once(self._socket)
+        self.turn.give()
         try:
             if timeout is not None and timeout < _SHORTEST_WAIT:
                 return self._socket.recv_into(view, 0, socket.MSG_DONTWAIT)
             if timeout != self._waits:
                 wait_in_reads(self._socket, timeout)
                 self._waits = timeout
-            return self._socket.recv_into(view)
+            count = self._socket.recv_into(view)
         except BlockingIOError:
             raise TimeoutError from None
+        self._take_turn(count)
+        return count
 
     def send(
         self,
@@ -85,8 +94,14 @@ class Wire:
 
     def close(self) -> None:
         """Give the socket back. Safe to repeat."""
+        self.turn.give()
         with self._guard:
             self._socket.close()
+
+    def _take_turn(self, count: int) -> None:
+        """For what so many bytes are about."""
+        if count < _SHORT:
+            self.turn.take()
 
     def _wait(self, events: int, timeout: float | None) -> int:
         """Wait for one of `events`; return which came (errors count as any)."""
@@ -97,18 +112,17 @@ class Wire:
         return found[0][1]
 
     def _wait_to_send(self, timeout: float | None, on_input: Callable[[], bool] | None) -> bool:
-        if on_input is None:
-            self._wait(select.POLLOUT, timeout)
-            return True
-        events = self._wait(select.POLLOUT | select.POLLIN, timeout)
-        return not events & _READABLE or on_input()
+        wanted = select.POLLOUT if on_input is None else select.POLLOUT | select.POLLIN
+        with self.turn.aside():
+            events = self._wait(wanted, timeout)
+        return on_input is None or not events & _READABLE or on_input()
 
 
 class TlsWire(Wire):
     """A TLS session over a TCP connection; `handshake` comes first."""
 
-    def __init__(self, sock: ssl.SSLSocket) -> None:
-        super().__init__(sock)
+    def __init__(self, sock: ssl.SSLSocket, turn: Turn | None = None) -> None:
+        super().__init__(sock, turn)
         sock.setblocking(False)  # a read may have to write
         self._session = sock
         self._broken: OSError | None = None
@@ -128,18 +142,23 @@ class TlsWire(Wire):
         DICOM's messages say themselves whether they are complete."""
         if self._broken is not None:
             raise self._broken
+        self.turn.give()
+        count = self._receive_first(view, timeout)
+        if count:
+            count += self._receive_more(view[count:])
+        acknowledge_at_once(self._session)
+        self._take_turn(count)
+        return count
+
+    def _receive_first(self, view: memoryview, timeout: float | None) -> int:
         while True:
             try:
-                count = self._session.recv_into(view)
+                return self._session.recv_into(view)
             except (ssl.SSLWantReadError, ssl.SSLWantWriteError) as wanted:
                 acknowledge_at_once(self._session)
                 self._wait(_wanted(wanted), timeout)
-                continue
             except ssl.SSLEOFError:
                 return 0
-            count += self._receive_more(view[count:])
-            acknowledge_at_once(self._session)
-            return count
 
     def _receive_more(self, view: memoryview) -> int:
         """Read what is there, record by record (16 KiB at most): each by itself would be an event
@@ -175,7 +194,8 @@ class TlsWire(Wire):
                     return False
                 continue
             except ssl.SSLWantReadError:
-                self._wait(select.POLLIN, timeout)
+                with self.turn.aside():
+                    self._wait(select.POLLIN, timeout)
                 continue
             rest = rest[sent:]
         return True
