@@ -17,7 +17,9 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Dialect,
+    Integer,
     Select,
+    String,
     Table,
     bindparam,
     func,
@@ -102,6 +104,7 @@ class SelectRows:
     def __init__(self, statement: Select[Any]) -> None:
         """Columns need names of their own."""
         rows = statement.subquery()
+        assert all(isinstance(column.type, Integer | String) for column in rows.c)
         packed = select(func.json_group_array(func.json_array(*rows.c)))
         self._by_dialect: Mapping[str, Select[Any]] = {"sqlite": packed, "postgresql": statement}
 
