@@ -25,6 +25,7 @@ from pynetdicom.pdu import P_DATA_TF
 
 from tests.interop.pynetdicom_receive import tuned
 from tests.programs import free_port
+from tests.pynetdicom_pause import steady
 
 VERIFICATION = "1.2.840.10008.1.1"
 PUSH = UID("1.2.840.10008.1.20.1")
@@ -255,7 +256,7 @@ class ScriptedArchive(Listening):
         if not association.is_established:
             self.answers.append(None)
             return
-        status, _ = association.send_n_event_report(data, event_type, PUSH, instance)
+        status, _ = steady(association).send_n_event_report(data, event_type, PUSH, instance)
         self.answers.append(status.get("Status"))
 
     def report_and_abort(self, association: Association, event_type: int, data: Dataset) -> None:
@@ -336,7 +337,7 @@ class ScriptedModality(Listening):
         )
         self.opened.append(association)
         assert association.is_established
-        return association
+        return steady(association)
 
     def ask(self, port: int, uids: Iterable[str], transaction: str | None = None) -> str:
         """Ask for these CT slices and hang up; the transaction UID."""

@@ -15,6 +15,7 @@ from tests.faults.router_under_test import RouterUnderTest, dicom
 from tests.interop.test_commitment import CommittingOrthanc, run
 from tests.journeys.test_traps import made
 from tests.programs import free_port, wait_until
+from tests.pynetdicom_pause import steady
 from tests.router.commitment.test_performing import begun, ended
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(180)]
@@ -84,7 +85,7 @@ def tell(router: RouterUnderTest, study: str, uids: list[str]) -> None:
     """As a modality does: a step has begun, and made these."""
     modality = AE(ae_title="CT01")
     modality.add_requested_context(MPPS)
-    association = modality.associate("127.0.0.1", router.port, ae_title="ROUTER")
+    association = steady(modality.associate("127.0.0.1", router.port, ae_title="ROUTER"))
     assert association.is_established
     status, _ = association.send_n_create(begun(study), MPPS, "2.25.1")
     assert status.Status == 0

@@ -24,6 +24,7 @@ from router.net.connection import Connection
 from router.net.services import Visitor, data_set_of
 from tests.contracts.conftest import Story
 from tests.programs import wait_until
+from tests.pynetdicom_pause import steady
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
@@ -81,7 +82,7 @@ def modality(listening: Listening, request: pytest.FixtureRequest) -> Iterator[A
     ae.add_requested_context(MPPS, request.param)
     association = ae.associate("127.0.0.1", listening.acceptor.port, ae_title="ROUTER")
     assert association.is_established
-    yield association
+    yield steady(association)
     association.release()
 
 

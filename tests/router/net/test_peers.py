@@ -19,6 +19,7 @@ from router.net.requestor import FileSlice, OutgoingAssociation, open_associatio
 from router.net.tls import client_context, server_context
 from tests.certificates import Certificates
 from tests.programs import Program, free_port, needed
+from tests.pynetdicom_pause import steady
 from tests.router.net.material import CT, Listen, Shelf, a_request
 
 pytestmark = pytest.mark.interop
@@ -108,7 +109,7 @@ def test_pynetdicom_sends(listen: Listen, shelf: Shelf, image: Path):
     ae = AE()
     ae.add_requested_context(CTImageStorage, pydicom.uid.ExplicitVRLittleEndian)
     ae.add_requested_context(Verification)
-    association = ae.associate("127.0.0.1", listen().port)
+    association = steady(ae.associate("127.0.0.1", listen().port))
     assert association.is_established
     assert association.send_c_echo().Status == 0
     assert association.send_c_store(pydicom.dcmread(image)).Status == 0
