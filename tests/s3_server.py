@@ -111,6 +111,8 @@ class S3Server:
         """It hangs: connections stay open, nothing is answered."""
         assert self._program is not None
         os.kill(self._program.pid, signal.SIGSTOP)
+        # Until then it might answer.
+        os.waitid(os.P_PID, self._program.pid, os.WSTOPPED | os.WNOWAIT)
 
     def resume(self) -> None:
         assert self._program is not None

@@ -152,6 +152,7 @@ def test_a_process_that_stops_answering_is_killed(made, monkeypatch):
     small(processes)
     (pid,) = processes.process_ids()
     os.kill(pid, signal.SIGSTOP)  # not even its own alarm ends it now
+    os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOWAIT)
     with pytest.raises(CodecFailed, match="longer"):
         small(processes)
     assert small(processes).data
